@@ -1,0 +1,1 @@
+"""Ringback: the server side of a mobile app (see README.md)."""

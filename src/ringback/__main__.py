@@ -1,0 +1,7 @@
+"""`python -m ringback`."""
+
+from __future__ import annotations
+
+from ringback.cli import main
+
+main()

@@ -1,0 +1,34 @@
+"""System users."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["admin", "integration"]
+PASSWORD_PURPOSE = "system_user_password"  # noqa: S105 - the name of a purpose
+PASSWORD_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # noqa: S105 - an alphabet
+PASSWORD_LENGTH = 24
+"""24 of 57 characters: 139 bits, so that a keyed hash is enough to store it (design: secrets that we generate)."""
+
+
+class SystemUser(msgspec.Struct, frozen=True):
+    """A back end or an administrator that calls our API."""
+
+    username: str
+    role: Role
+    password_fingerprint: bytes
+    enabled: bool
+    created_at: int
+    version: int
+
+
+class CreatedUser(msgspec.Struct, frozen=True):
+    """A new user with the password, which is shown this once."""
+
+    user: SystemUser
+    password: str
+
+    def __repr__(self) -> str:
+        return f"CreatedUser({self.user.username}, password not shown)"

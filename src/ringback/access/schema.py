@@ -1,0 +1,25 @@
+"""System users as the PowerAuth Cloud admin API shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Username = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f:/?#]+$")]
+
+
+class CreateUser(msgspec.Struct, frozen=True):
+    """POST /powerauth-cloud/admin/users."""
+
+    username: Username
+
+
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A system user; `password` only in the answer that creates it."""
+
+    username: str
+    enabled: bool
+    role: list[str]
+    applications: list[str]
+    password: str | None = None

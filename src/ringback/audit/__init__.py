@@ -1,0 +1,10 @@
+"""The audit log: who did what to whom, append-only, in the same unit of work as what it tells about.
+
+Rooms call `AuditLog.record` beside every change of state. A row is never changed and never deleted by the product.
+"""
+
+from __future__ import annotations
+
+from ringback.audit.service import AuditLog
+
+__all__ = ["AuditLog"]

@@ -1,0 +1,59 @@
+"""The command line. One module per command group, loaded only when its command is used, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+_GROUPS = {
+    "admin": ("System users.", "admin"),
+    "config": ("The settings and where they come from.", "config"),
+    "db": ("Upgrade, back up, restore the database.", "db"),
+    "demo": ("Plays the whole story with software phones.", "demo"),
+    "keys": ("Rotate the instance key.", "keys"),
+    "phone": ("A phone in software: activate, approve, sign.", "phone"),
+    "role": ("", "serve:role"),
+    "serve": ("Start the server.", "serve"),
+    "worker": ("Deliver only, beside servers on the same PostgreSQL.", "serve:worker"),
+}
+_HIDDEN = ("role",)
+
+
+class _Lazy(click.Group):
+    """Lists the commands without importing any of them."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return [name for name in sorted(_GROUPS) if name not in _HIDDEN]
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in _GROUPS:
+            return None
+        module, _, attribute = _GROUPS[name][1].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"ringback.cli.{module}"), attribute or "command")
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _GROUPS[name][0]) for name in sorted(_GROUPS) if name not in _HIDDEN])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ringback")
+def ringback() -> None:
+    """Ringback: the server side of a mobile app.
+
+    Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage.
+    """
+
+
+def main() -> None:
+    """The entry point: what cannot be done is one line on stderr and exit code 1."""
+    from ringback.errors import RingbackError  # noqa: PLC0415 - help must not wait for it
+
+    try:
+        ringback.main(prog_name="ringback")
+    except RingbackError as error:
+        click.echo(f"ringback: {error.message}", err=True)
+        sys.exit(1)

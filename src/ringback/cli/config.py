@@ -1,0 +1,46 @@
+"""`ringback config`: the settings."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import msgspec
+
+from ringback.settings import Setting, load_settings
+
+
+@click.group(name="config", help="The settings and where they come from.")
+def command() -> None:
+    """Groups the commands."""
+
+
+@command.command("show", help="Every setting: value, source, meaning.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
+def show(*, as_json: bool, config_file: str | None) -> None:
+    """The password in a database URL is not shown."""
+    _, shown = load_settings(None, config_file)
+    shown = [msgspec.structs.replace(item, value=_without_password(item)) for item in shown]
+    if as_json:
+        click.echo(msgspec.json.encode(shown))
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("Setting", "Value", "From", "Meaning")
+    for item in shown:
+        table.add_row(item.name, str(item.value), item.source, item.meaning)
+    Console().print(table)
+
+
+@command.command("check", help="Read the settings and say whether they can be used.")
+@click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
+def check(config_file: str | None) -> None:
+    """Exits 1 with one line when they cannot."""
+    load_settings(None, config_file)
+    click.echo("The settings can be used.")
+
+
+def _without_password(item: Setting) -> str | int:
+    return re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", item.value) if isinstance(item.value, str) else item.value

@@ -1,0 +1,38 @@
+"""How the administrative commands reach the installation: through the running server, else by opening it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from typing import Any
+
+from ringback.settings import Settings, load_settings
+
+
+def run_command(name: str, /, **arguments: Any) -> Any:
+    """Runs one of `ringback.commands`; raises RingbackError with the sentence to print."""
+    from ringback.control import ask_running_server  # noqa: PLC0415 - pulls in the whole server
+
+    settings, _ = load_settings()
+    try:
+        return ask_running_server(settings.control_socket, name, arguments)
+    except ConnectionError:
+        return asyncio.run(_run_here(settings, name, arguments))
+
+
+async def _run_here(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
+    from ringback.commands import COMMANDS  # noqa: PLC0415
+    from ringback.installation import open_installation  # noqa: PLC0415
+    from ringback.server import wire  # noqa: PLC0415
+
+    async with open_installation(settings) as installation:
+        return await COMMANDS[name](installation, wire(installation), **arguments)
+
+
+def operating_system_user() -> str:
+    """Who types, for the audit log."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

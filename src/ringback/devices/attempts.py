@@ -1,0 +1,44 @@
+"""How many wrong activation codes one address may send."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringback.clock import Clock
+
+WINDOW_MS = 60_000
+MAX_ADDRESSES = 10_000
+
+
+class AttemptLimiter:
+    """A sliding window of a minute for each address, in the memory of this process.
+
+    When too many addresses are at it, the one that was quiet longest is forgotten.
+    """
+
+    def __init__(self, *, clock: Clock, per_minute: int) -> None:
+        self._clock = clock
+        self._per_minute = per_minute
+        self._failures: OrderedDict[str, deque[int]] = OrderedDict()
+
+    def is_exhausted(self, address: str) -> bool:
+        """Whether this address has to wait."""
+        failures = self._failures.get(address)
+        if failures is None:
+            return False
+        oldest = self._clock.now_ms() - WINDOW_MS
+        while failures and failures[0] <= oldest:
+            failures.popleft()
+        if not failures:
+            del self._failures[address]
+        return len(failures) >= self._per_minute
+
+    def count_failure(self, address: str) -> None:
+        """One more wrong code from this address."""
+        failures = self._failures.setdefault(address, deque(maxlen=self._per_minute))
+        failures.append(self._clock.now_ms())
+        self._failures.move_to_end(address)
+        if len(self._failures) > MAX_ADDRESSES:
+            self._failures.popitem(last=False)

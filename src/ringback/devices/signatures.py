@@ -1,0 +1,165 @@
+"""Checking signatures: the hot path. One read, the HMACs, one guarded UPDATE and one audit row.
+
+Source: PowerAuth specification, "Computing and Validating Signatures".
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ringback.devices import queries
+from ringback.devices.model import (
+    MAX_FAILED_ATTEMPTS,
+    POSSESSION,
+    Registration,
+    SignatureCheck,
+    SignatureOutcome,
+    next_status,
+)
+from ringback.errors import SignatureTypeInvalid
+from ringback.principal import device
+from ringback.protocols.powerauth.signature import SIGNATURE_TYPES, factor_keys, normalized_data, verify_signature
+
+if TYPE_CHECKING:
+    from ringback.clock import Clock
+    from ringback.devices.keys import RegistrationKeys
+    from ringback.devices.lifecycle import Lifecycle
+    from ringback.devices.needs import Apps
+    from ringback.store import Tx
+
+OK = "signature_ok"
+DOES_NOT_MATCH = "signature_does_not_match"
+INVALID_STATE = "activation_invalid_state"
+INVALID_APPLICATION = "activation_invalid_application"
+
+AUDITED_BODY_BYTES = 768
+"""So much of a signed body is kept in the audit log: 1,024 characters of Base64."""
+
+
+class Signatures:
+    """Checks signatures and keeps the counters."""
+
+    def __init__(self, *, clock: Clock, apps: Apps, keys: RegistrationKeys, lifecycle: Lifecycle) -> None:
+        self._clock = clock
+        self._apps = apps
+        self._keys = keys
+        self._lifecycle = lifecycle
+
+    async def check(
+        self,
+        tx: Tx,
+        check: SignatureCheck,
+        *,
+        allowed_types: frozenset[str] | None,
+        only_apps: frozenset[str] | None,
+    ) -> SignatureOutcome:
+        """See DevicesService.check_signature."""
+        header = check.header
+        if header.signature_type not in (SIGNATURE_TYPES if allowed_types is None else allowed_types):
+            raise SignatureTypeInvalid
+        registration = await tx.one(queries.registration_by_id, header.activation_id)
+        if registration is None or (only_apps is not None and registration.app_id not in only_apps):
+            return SignatureOutcome(
+                valid=False,
+                registration_id=header.activation_id,
+                user_id=None,
+                app_id=None,
+                status="REMOVED",
+                blocked_reason=None,
+                signature_type=header.signature_type,
+                remaining_attempts=0,
+                flags=(),
+                registration=None,
+            )
+        version = await self._apps.version_by_key(tx, header.application_key)
+        if registration.is_expired(self._clock.now_ms()):
+            registration = await self._lifecycle.expire(tx, registration)
+        keys = self._keys.derived(registration)
+        if registration.status != "ACTIVE" or registration.ctr_data is None or keys is None:
+            await self._audit(tx, registration, INVALID_STATE, check)
+            return _outcome(registration, check, valid=False, remaining=0)
+        if version is None or not version.supported or version.app_id != registration.app_id:
+            return await self._failed(tx, registration, INVALID_APPLICATION, check)
+        data = normalized_data(check.method, check.uri_id, header.nonce, check.body, version.app_secret)
+        match = verify_signature(
+            factor_keys(keys, header.signature_type),
+            registration.ctr_data,
+            registration.look_ahead,
+            data,
+            header.signature,
+            header.version,
+        )
+        if match is None:
+            return await self._failed(tx, registration, DOES_NOT_MATCH, check)
+        registration = msgspec.structs.replace(
+            registration,
+            ctr=registration.ctr + match.offset + 1,
+            ctr_data=match.next_counter,
+            failed_attempts=registration.failed_attempts if header.signature_type == POSSESSION else 0,
+            last_used_at=self._clock.now_ms(),
+        )
+        registration = await self._save(tx, registration)
+        await self._audit(tx, registration, OK, check)
+        return _outcome(registration, check, valid=True, remaining=registration.max_failed_attempts)
+
+    async def _failed(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> SignatureOutcome:
+        """Counts the failure, and blocks the registration at the last one."""
+        await self._audit(tx, registration, note, check)
+        if check.header.signature_type == POSSESSION:
+            return _outcome(registration, check, valid=False, remaining=registration.remaining_attempts)
+        failed = msgspec.structs.replace(
+            registration,
+            failed_attempts=registration.failed_attempts + 1,
+            last_used_at=self._clock.now_ms(),
+        )
+        blocked = failed.remaining_attempts == 0
+        if blocked:
+            status = next_status(registration.status, "attempts_used_up")
+            failed = msgspec.structs.replace(failed, status=status, blocked_reason=MAX_FAILED_ATTEMPTS)
+        failed = await self._save(tx, failed)
+        if blocked:
+            details = {"blockedReason": MAX_FAILED_ATTEMPTS}
+            principal = device(registration.id)
+            await self._lifecycle.tell(tx, registration, "attempts_used_up", failed.status, principal, details)
+        return _outcome(failed, check, valid=False, remaining=failed.remaining_attempts)
+
+    async def _save(self, tx: Tx, registration: Registration) -> Registration:
+        await tx.run(
+            queries.save_signature_check,
+            registration.id,
+            registration.version,
+            registration.ctr,
+            registration.ctr_data,
+            registration.failed_attempts,
+            registration.status,
+            registration.blocked_reason,
+            registration.last_used_at,
+        )
+        return msgspec.structs.replace(registration, version=registration.version + 1)
+
+    async def _audit(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> None:
+        details = {
+            "method": check.method.upper(),
+            "uriId": check.uri_id,
+            "body": base64.b64encode(check.body[:AUDITED_BODY_BYTES]).decode("ascii"),
+            "signatureType": check.header.signature_type,
+        }
+        await self._lifecycle.record(tx, device(registration.id), note, registration, details)
+
+
+def _outcome(registration: Registration, check: SignatureCheck, *, valid: bool, remaining: int) -> SignatureOutcome:
+    return SignatureOutcome(
+        valid=valid,
+        registration_id=registration.id,
+        user_id=registration.user_id,
+        app_id=registration.app_id,
+        status=registration.status,
+        blocked_reason=registration.blocked_reason,
+        signature_type=check.header.signature_type,
+        remaining_attempts=remaining,
+        flags=registration.flags,
+        registration=registration,
+    )

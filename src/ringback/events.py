@@ -1,0 +1,51 @@
+"""What rooms publish. A subscriber writes into the same unit of work (for instance outbox rows): no event is lost.
+
+Nobody imports the rooms that listen; `server.py` subscribes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from ringback.store import Tx
+
+
+class RegistrationChanged(msgspec.Struct, frozen=True):
+    """A registration has a new status."""
+
+    registration_id: str
+    app_id: str
+    user_id: str
+    status: str
+
+
+class OperationChanged(msgspec.Struct, frozen=True):
+    """An operation was created or has a new status."""
+
+    operation_id: str
+    user_id: str | None
+    status: str
+    change: Literal["CREATED", "FINISHED"]
+
+
+Event = RegistrationChanged | OperationChanged
+Subscriber = Callable[[Tx, Event], Awaitable[None]]
+
+
+class Events:
+    """The list of subscribers. Publishing awaits each of them inside the unit of work."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Called at start by whoever wires the rooms."""
+        self._subscribers.append(subscriber)
+
+    async def publish(self, tx: Tx, event: Event) -> None:
+        """Tells every subscriber; an exception of one drops the whole unit."""
+        for subscriber in self._subscribers:
+            await subscriber(tx, event)

@@ -1,0 +1,88 @@
+"""The three faces of the HTTP API: how their routes are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.handlers import BaseRouteHandler
+
+from ringback.http.guards import require_json
+from ringback.http.openapi import describe
+
+Handler = Callable[..., Any]
+
+
+@dataclass
+class Routes:
+    """A room's handlers, by listener."""
+
+    public: list[BaseRouteHandler] = field(default_factory=list)
+    internal: list[BaseRouteHandler] = field(default_factory=list)
+
+    def __add__(self, other: Routes) -> Routes:
+        return Routes([*self.public, *other.public], [*self.internal, *other.internal])
+
+
+class Face:
+    """Makes the handlers of one API. `role`: who may call by default; None = the handler itself decides."""
+
+    def __init__(self, name: str, prefix: str, role: str | None) -> None:
+        self.name = name
+        self.prefix = prefix
+        self._role = role
+
+    def get(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
+        """A GET; see `_make` for the options."""
+        return self._make(get, path, None, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
+        """A DELETE; a body is ignored unless `request` is given."""
+        return self._make(delete, path, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
+        """A POST."""
+        return self._make(post, path, **options)
+
+    def put(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
+        """A PUT."""
+        return self._make(put, path, **options)
+
+    def _make(
+        self,
+        method: Callable[..., Any],
+        path: str,
+        request: type[msgspec.Struct] | None = None,
+        *,
+        operation_id: str,
+        tag: str = "",
+        role: str | None = "default",
+        status: int = 200,
+        summary: str = "",
+        header: Sequence[str] = (),
+        **options: Any,
+    ) -> Callable[[Handler], BaseRouteHandler]:
+        """`request`: the Struct that the body is decoded to; `header`: header fields to document, such as
+        X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue."""
+        role = self._role if role == "default" else role
+        made: BaseRouteHandler = method(
+            self.prefix + path,
+            operation_id=operation_id,
+            tags=[tag or self.name],
+            summary=summary or None,
+            status_code=status,
+            sync_to_thread=None,
+            guards=[require_json] if request is not None else None,
+            operation_class=describe(self.name, request, role, header, status),
+            opt={"role": role, "face": self.name, "request": request},
+            **options,
+        )
+        return made
+
+
+cloud = Face("cloud", "/powerauth-cloud", "integration")
+mobile = Face("mobile", "/enrollment-server", None)
+native = Face("native", "/api/v1", "admin")

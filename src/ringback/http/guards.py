@@ -1,0 +1,83 @@
+"""Who is calling, from where, and with what kind of body: decided before a handler runs."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Protocol
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from ringback.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from ringback.principal import Principal
+
+PRINCIPAL = "ringback.principal"
+PEER = "ringback.peer"
+TRUSTED_PEER = "ringback.trusted_peer"
+
+
+class Authenticator(Protocol):
+    """Turns the Authorization header into a principal; the `access` room has one."""
+
+    async def authenticate(self, authorization: str) -> Principal:
+        """Raises NotAuthenticated when the header proves nobody."""
+        ...
+
+
+def principal_of(request: Request[Any, Any, Any]) -> Principal:
+    """The principal that the guard found."""
+    principal: Principal = request.scope[PRINCIPAL]  # type: ignore[typeddict-item]
+    return principal
+
+
+def remote_address(request: Request[Any, Any, Any]) -> str:
+    """The address of whoever sent the request, as far as trusted proxies tell."""
+    return request.client.host if request.client else "unknown"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether the peer is this machine. A Unix socket has no host."""
+    if host is None:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_json(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A body, if there is one, must say that it is JSON."""
+    headers = connection.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        hint = "Send the body as application/json."
+        raise InvalidRequest(hint, violations=(Violation("Content-Type", kind[:100], hint),))
+
+
+class RequireRole:
+    """Asks the authenticator who calls, over a connection that may carry a password, and looks at the role."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Raises NotAuthenticated or NotAllowed; otherwise leaves the principal in the connection's scope."""
+        role = handler.opt.get("role")
+        if role is None:
+            return
+        scope: Any = connection.scope
+        if scope["scheme"] != "https" and not scope.get(TRUSTED_PEER) and not is_loopback(scope.get(PEER)):
+            raise NotAuthenticated(
+                "Passwords are taken over TLS only. Set RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY, or name your"
+                " proxy in RINGBACK_TRUSTED_PROXIES.",
+            )
+        authorization = connection.headers.get("authorization")
+        if not authorization:
+            raise NotAuthenticated
+        principal = await self._authenticator.authenticate(authorization)
+        if role != "any" and principal.role != role:
+            raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")
+        scope[PRINCIPAL] = principal

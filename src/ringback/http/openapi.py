@@ -1,0 +1,75 @@
+"""What OpenAPI says about a handler beyond its signature: request body, header fields, errors, security."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, RequestBody, Schema
+
+from ringback.http.schema import ErrorEnvelope, Problem
+
+_REFUSALS = {
+    "400": "The request was refused; the message says what to do.",
+    "401": "Not authenticated.",
+    "403": "Not allowed for this role.",
+    "404": "Nothing at this address.",
+    "413": "The body is too large.",
+    "503": "The database does not answer; try again.",
+}
+
+
+def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a Struct with every reference unfolded."""
+    whole = msgspec.json.schema(shape)
+    definitions = whole.pop("$defs", {})
+
+    def unfold(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return unfold(definitions[node["$ref"].rpartition("/")[2]])
+            return {key: unfold(item) for key, item in node.items()}
+        if isinstance(node, list):
+            return [unfold(item) for item in node]
+        return node
+
+    unfolded: dict[str, Any] = unfold(whole)
+    return unfolded
+
+
+def describe(
+    face: str, request: type[msgspec.Struct] | None, role: str | None, header: Sequence[str], status: int
+) -> type[Operation]:
+    """The Operation class of one handler, completed after Litestar filled in what the signature says."""
+    error = Problem if face == "native" else ErrorEnvelope
+    error_kind = "application/problem+json" if face == "native" else "application/json"
+    codes = [code for code in _REFUSALS if code not in ("401", "403") or role is not None or face == "mobile"]
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            if request is not None:
+                body: Any = json_schema(request)
+                self.request_body = RequestBody(
+                    content={"application/json": OpenAPIMediaType(schema=body)},
+                    required=any(f.required for f in msgspec.structs.fields(request)),
+                )
+            described = [
+                Parameter(name=name, param_in="header", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
+                for name in header
+            ]
+            if described:
+                self.parameters = [*(self.parameters or []), *described]
+            answer: Any = json_schema(error)
+            kept = {code: text for code, text in (self.responses or {}).items() if code == str(status)}
+            refusals = {
+                code: OpenAPIResponse(description=_REFUSALS[code], content={error_kind: OpenAPIMediaType(schema=answer)})
+                for code in codes
+            }
+            self.responses = {**kept, **refusals}
+            if role is not None:
+                self.security = [{"basic": []}]
+
+    return Described

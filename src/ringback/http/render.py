@@ -1,0 +1,93 @@
+"""Errors as the reader of each API expects them, in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from ringback.errors import (
+    BodyTooLarge,
+    InvalidMobileRequest,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RingbackError,
+    StoreUnavailable,
+    Violation,
+)
+from ringback.http.schema import ErrorEnvelope, ErrorObject, Problem
+
+_log = structlog.get_logger("ringback.http")
+_ENVELOPED = ("/powerauth-cloud", "/enrollment-server")
+_FROM_STATUS: dict[int, type[RingbackError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+_encoder = msgspec.json.Encoder()
+
+
+def render_error(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+    """The answer to a request that raised. What went wrong inside goes to the log, never to the outsider."""
+    error = _translate(exception)
+    path = request.scope["path"]
+    if error.status >= 500:
+        _log.error(
+            "request failed",
+            method=request.method,
+            path=path,
+            error=type(error).__name__,
+            reason=str(exception.__cause__ or exception),
+            exc_info=exception if error.status == 500 else None,  # noqa: PLR2004 - the one that is our mistake
+        )
+    headers = {}
+    if error.status == 401 and not path.startswith("/enrollment-server"):  # noqa: PLR2004
+        headers["WWW-Authenticate"] = 'Basic realm="Ringback", charset="UTF-8"'
+    if isinstance(error, StoreUnavailable):
+        headers["Retry-After"] = "1"
+    body, media_type = _body(path, error)
+    return Response(body, status_code=error.status, media_type=media_type, headers=headers)
+
+
+def _body(path: str, error: RingbackError) -> tuple[bytes, str]:
+    if path.startswith(_ENVELOPED):
+        code = error.code
+        if isinstance(error, InvalidRequest) and path.startswith("/enrollment-server"):
+            code = InvalidMobileRequest.code
+        shown = ErrorEnvelope(ErrorObject(code, error.message, error.violations))
+        return _encoder.encode(shown), MediaType.JSON
+    problem = Problem(
+        title=type(error).__name__,
+        status=error.status,
+        detail=error.message,
+        code=error.code,
+        violations=error.violations,
+    )
+    return _encoder.encode(problem), "application/problem+json"
+
+
+def _translate(exception: Exception) -> RingbackError:
+    if isinstance(exception, RingbackError):
+        return exception
+    if not isinstance(exception, HTTPException):
+        return RingbackError(cause=exception)
+    if exception.status_code == 401:  # noqa: PLR2004
+        return NotAuthenticated(cause=exception)
+    if exception.status_code in _FROM_STATUS:
+        return _FROM_STATUS[exception.status_code](cause=exception)
+    if exception.status_code >= 500:  # noqa: PLR2004
+        return RingbackError(cause=exception)
+    return _invalid(exception)
+
+
+def _invalid(exception: HTTPException) -> InvalidRequest:
+    """Litestar refused a path or query parameter: says which."""
+    found = exception.extra if isinstance(exception.extra, list) else []
+    violations = tuple(
+        Violation(str(item.get("key", "request")), None, str(item.get("message", exception.detail)))
+        for item in found
+        if isinstance(item, dict)
+    )
+    message = f"{violations[0].field_name}: {violations[0].hint}" if violations else None
+    return InvalidRequest(message, cause=exception, violations=violations)

@@ -1,0 +1,58 @@
+"""What phones call: the stream of `local` pushes."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from litestar import Request
+from litestar.response import Stream
+
+from ringback.devices import MacTokenCheck, MacTokenOutcome
+from ringback.errors import HttpHeaderMissing, MacTokenInvalid
+from ringback.http import Routes, mobile
+from ringback.messages.stream import LocalStreams
+from ringback.protocols.powerauth.errors import PowerAuthProtocolError
+from ringback.protocols.powerauth.headers import parse_token_header
+from ringback.store import Store, Tx
+
+Req = Request[Any, Any, Any]
+TOKEN_HEADER = "X-PowerAuth-Token"  # noqa: S105 - the name of a header
+
+
+class MacTokens(Protocol):
+    """Who checks MAC tokens."""
+
+    async def check_mac_token(self, tx: Tx, check: MacTokenCheck) -> MacTokenOutcome:
+        """Checks the header and spends its nonce."""
+        ...
+
+
+def routes(store: Store, devices: MacTokens, streams: LocalStreams) -> Routes:
+    """The handlers."""
+
+    @mobile.get(
+        "/api/push/local/stream",
+        tag="Push",
+        operation_id="localPushStream",
+        summary="Pushes of kind `local` as Server-Sent Events; resumes after Last-Event-ID.",
+        header=(TOKEN_HEADER, "Last-Event-ID"),
+        media_type="text/event-stream",
+    )
+    async def local_push_stream(request: Req) -> Stream:
+        value = request.headers.get(TOKEN_HEADER)
+        if value is None:
+            raise HttpHeaderMissing
+        try:
+            header = parse_token_header(value)
+        except PowerAuthProtocolError as error:
+            raise MacTokenInvalid(cause=error) from error
+        outcome = await store.write(devices.check_mac_token, MacTokenCheck(header))
+        if not outcome.valid:
+            raise MacTokenInvalid
+        return Stream(
+            streams.open(outcome.registration_id, request.headers.get("Last-Event-ID")),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return Routes(public=[local_push_stream])

@@ -1,0 +1,80 @@
+"""What the people who run the server can see: logs, health, metrics."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ringback.http import Routes
+from ringback.store import Store
+
+_SECRET_WORDS = ("password", "secret", "private_key", "api_token", "auth_header", "authorization", "pin", "otp")
+_WITHHELD = "[withheld]"
+
+
+def withhold_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A log line never carries a value whose name says that it is a secret."""
+    for name in event:
+        lowered = name.lower()
+        if any(lowered == word or lowered.endswith("_" + word) or lowered.startswith(word) for word in _SECRET_WORDS):
+            event[name] = _WITHHELD
+    return event
+
+
+def configure_logging(log_format: str, level: str) -> None:
+    """Logs to stderr: text in a terminal, else one JSON object a line."""
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        withhold_secrets,
+    ]
+    if not text:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the server is alive, or ready to answer."""
+
+    status: Literal["UP", "DOWN"]
+
+
+def routes(store: Store) -> Routes:
+    """Health and metrics, on the internal listener."""
+
+    @get("/health/live", tags=["Health"], operation_id="healthLive", summary="The process runs.", opt={"role": None})
+    async def live() -> Health:
+        return Health("UP")
+
+    @get(
+        "/health/ready",
+        tags=["Health"],
+        operation_id="healthReady",
+        summary="The database answers; 503 when it does not.",
+        opt={"role": None},
+    )
+    async def ready() -> Health:
+        await store.ping()
+        return Health("UP")
+
+    @get("/metrics", include_in_schema=False, opt={"role": None})
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Routes(internal=[live, ready, metrics])

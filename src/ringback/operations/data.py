@@ -1,0 +1,44 @@
+"""Operation data and texts from a template's `${parameter}`s.
+
+PowerAuth server, OperationTemplate: values in *data* are escaped, because the phone signs the data and takes it apart
+by `*` (Mobile Token API, operation data); values in *texts* are not. A parameter that is not given stays as it is
+written, `${name}`. One pass: what a value contains is never substituted again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ringback.errors import invalid_field
+
+_PARAMETER = re.compile(r"\$\{([^{}]*)\}")
+_FIRST_PRINTABLE = 0x20
+
+
+def escape_value(value: str) -> str:
+    r"""`\` → `\\`, `*` → `\*`, line feed → `\n`. The caller has refused other control characters."""
+    return value.replace("\\", "\\\\").replace("*", "\\*").replace("\n", "\\n")
+
+
+def build_data(template: str, parameters: Mapping[str, str]) -> str:
+    """The operation's data. Raises InvalidRequest naming the parameter that has a control character."""
+    for name, value in parameters.items():
+        if any(ord(character) < _FIRST_PRINTABLE and character != "\n" for character in value):
+            raise invalid_field(f"parameters.{name}", "Control characters other than line feed are not allowed.")
+
+    def replace(match: re.Match[str]) -> str:
+        value = parameters.get(match.group(1))
+        return match.group(0) if value is None else escape_value(value)
+
+    return _PARAMETER.sub(replace, template)
+
+
+def render_text(template: str, parameters: Mapping[str, str]) -> str:
+    """A title or message for people."""
+    return _PARAMETER.sub(lambda match: parameters.get(match.group(1), match.group(0)), template)
+
+
+def parameters_in(template: str) -> list[str]:
+    """The names that a template mentions."""
+    return _PARAMETER.findall(template)

@@ -1,0 +1,48 @@
+"""What back ends send and get (PowerAuth Cloud, Operations)."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Text = Annotated[str, msgspec.Meta(max_length=255)]
+# The end of the year 9999: what lies behind it is a mistake, and no calendar can show it.
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+
+
+class CreateOperation(msgspec.Struct, frozen=True, rename="camel"):
+    """A new operation. Without `userId` it belongs to whoever approves it first."""
+
+    template: Id
+    user_id: Id | None = None
+    language: Annotated[str, msgspec.Meta(max_length=16)] | None = None
+    external_id: Text | None = None
+    flag: Text | None = None
+    timestamp_expires: Moment | None = None
+    parameters: dict[str, str] | None = None
+    proximity_check_enabled: bool | None = None
+    silent: bool | None = None
+    registration_id: Id | None = None
+
+
+class CloudOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """An operation as a back end sees it; times are Unix milliseconds."""
+
+    operation_id: str
+    status: str
+    template: str
+    operation_type: str
+    parameters: dict[str, str]
+    failure_count: int
+    max_failure_count: int
+    timestamp_created: int
+    timestamp_expires: int
+    data: str
+    user_id: str | None = None
+    external_id: str | None = None
+    language: str | None = None
+    flag: str | None = None
+    registration_id: str | None = None
+    additional_data: dict[str, Any] | None = None
+    timestamp_finalized: int | None = None
+    status_reason: str | None = None

@@ -1,0 +1,156 @@
+"""The door class of the room: its units of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ringback.errors import OperationNotFound
+from ringback.operations import queries
+from ringback.operations.answers import Answer, Answers, too_late
+from ringback.operations.creation import Creation
+from ringback.operations.lifecycle import EXPIRY, Lifecycle
+from ringback.operations.model import Operation, Texts, Verdict
+from ringback.operations.reading import Reading, Shown, find, is_for
+from ringback.operations.schema_cloud import CreateOperation
+from ringback.principal import Principal, device
+from ringback.store import Tx
+
+if TYPE_CHECKING:
+    from ringback.audit import AuditLog
+    from ringback.clock import Clock, Randomness
+    from ringback.events import Events
+    from ringback.operations.needs import AppAccess, FanOut, Phones
+
+
+class OperationsService:
+    """Operations. Methods whose first argument is `tx` are units of work."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        randomness: Randomness,
+        access: AppAccess,
+        devices: Phones,
+        messages: FanOut,
+        audit: AuditLog,
+        events: Events,
+    ) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._lifecycle = Lifecycle(clock=clock, audit=audit, events=events)
+        self._reading = Reading(clock=clock, access=access, devices=devices)
+        self._answers = Answers(clock=clock, devices=devices, lifecycle=self._lifecycle)
+        self._creation = Creation(
+            clock=clock,
+            randomness=randomness,
+            access=access,
+            devices=devices,
+            messages=messages,
+            audit=audit,
+            events=events,
+        )
+
+    def is_overdue(self, operation: Operation) -> bool:
+        """Whether it still says PENDING though its time is over: look again by a unit that may write."""
+        return operation.is_overdue(self._clock.now_ms())
+
+    def now_ms(self) -> int:
+        """The server's time."""
+        return self._clock.now_ms()
+
+    # back end ---------------------------------------------------------------------------------------------------------
+
+    async def create(self, tx: Tx, principal: Principal, command: CreateOperation) -> Operation:
+        """A new operation in all apps of the principal, and a push to the user's phones unless it is silent.
+
+        Raises TemplateNotFound, AppNotFound (the principal has no app), InvalidRequest naming the field.
+        """
+        return await self._creation.create(tx, principal, command)
+
+    async def get(self, tx: Tx, principal: Principal, operation_id: str) -> Operation:
+        """One operation, for reading only. Raises OperationNotFound."""
+        operation = await self._reading.for_back_end(tx, principal, operation_id)
+        if operation is None:
+            raise OperationNotFound
+        return operation
+
+    async def get_current(self, tx: Tx, principal: Principal, operation_id: str) -> Operation:
+        """One operation; one whose time is over expires now. Raises OperationNotFound."""
+        operation = await self.get(tx, principal, operation_id)
+        return await self._expire(tx, operation) if self.is_overdue(operation) else operation
+
+    async def cancel(
+        self, tx: Tx, principal: Principal, operation_id: str, reason: str | None
+    ) -> Literal["DONE", "NOT_PENDING"]:
+        """The back end takes a pending operation back. Raises OperationNotFound."""
+        operation = await self.get_current(tx, principal, operation_id)
+        if operation.status != "PENDING":
+            return "NOT_PENDING"
+        await self._lifecycle.finish(tx, principal, operation, "CANCEL", reason=reason)
+        return "DONE"
+
+    # phones -----------------------------------------------------------------------------------------------------------
+
+    async def pending(self, tx: Tx, registration_id: str, languages: Sequence[str]) -> list[Shown]:
+        """What an authenticated phone may approve now, at most 100, newest first. Reads only."""
+        return await self._reading.pending(tx, registration_id, languages)
+
+    async def detail(
+        self, tx: Tx, registration_id: str, operation_id: str, languages: Sequence[str]
+    ) -> tuple[Verdict, Shown | None]:
+        """One pending operation for an authenticated phone, or why not. One whose time is over expires now."""
+        operation = await self._reading.for_phone(tx, registration_id, operation_id)
+        if operation is None:
+            return "UNKNOWN", None
+        if self.is_overdue(operation):
+            operation = await self._expire(tx, operation)
+        if operation.status != "PENDING":
+            return too_late(operation), None
+        texts = await self._reading.texts(tx, operation.operation_type, languages)
+        return ("UNKNOWN", None) if texts is None else ("DONE", (operation, texts))
+
+    async def claim(
+        self, tx: Tx, registration_id: str, operation_id: str, languages: Sequence[str]
+    ) -> tuple[Verdict, Shown | None]:
+        """As `detail`; an operation that is nobody's becomes this phone's user's."""
+        found = await find(tx, operation_id)
+        phone = await self._devices.registration(tx, registration_id)
+        if found is None or phone is None or not is_for(found, phone):
+            return "UNKNOWN", None
+        operation = found.operation
+        texts = await self._reading.texts(tx, operation.operation_type, languages)
+        if self.is_overdue(operation):
+            operation = await self._expire(tx, operation)
+        if operation.status != "PENDING":
+            return too_late(operation), None
+        if texts is None:
+            return "UNKNOWN", None
+        if operation.user_id is None:
+            principal = device(registration_id)
+            operation = await self._lifecycle.claim(tx, principal, operation, phone.user_id, phone.app_id)
+        return "DONE", (operation, texts)
+
+    async def authorize(self, tx: Tx, answer: Answer) -> Verdict:
+        """A phone approves: signature and approval in one unit; only one of many wins, the others come too late."""
+        return await self._answers.authorize(tx, answer)
+
+    async def reject(self, tx: Tx, answer: Answer) -> Verdict:
+        """A phone rejects."""
+        return await self._answers.reject(tx, answer)
+
+    # jobs -------------------------------------------------------------------------------------------------------------
+
+    async def expire_operations(self, tx: Tx, limit: int) -> int:
+        """Ends up to `limit` operations whose time is over; returns how many."""
+        expired = await tx.all(queries.expire_overdue, self._clock.now_ms(), limit)
+        for operation_id, user_id in expired:
+            await self._lifecycle.expired(tx, operation_id, user_id)
+        return len(expired)
+
+    async def _expire(self, tx: Tx, operation: Operation) -> Operation:
+        return await self._lifecycle.finish(tx, EXPIRY, operation, "EXPIRE")
+
+
+__all__ = ["OperationsService", "Texts"]

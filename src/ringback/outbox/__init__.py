@@ -1,0 +1,38 @@
+"""The outbox: what must be delivered to somebody else, kept until it was, or until it is too late.
+
+`Outbox.enqueue` writes a row in the caller's unit of work, so that a delivery exists exactly when its cause does.
+`Outbox.run` claims rows under a lease, hands each to its `Channel`, records the attempt, and tries again later with
+growing pauses until the delivery's deadline. At least once: a process that dies in the middle leaves leases that run
+out, and the delivery goes out again with the same id. Each destination has only so many places (a bulkhead), so a dead
+one blocks nobody. Channels plug in by name: push now; callback, mail and SMS later.
+"""
+
+from __future__ import annotations
+
+from ringback.outbox.model import (
+    Channel,
+    Delivered,
+    Delivery,
+    Ending,
+    GiveUp,
+    NewDelivery,
+    OutboxLimits,
+    Result,
+    RetryLater,
+    State,
+)
+from ringback.outbox.service import Outbox
+
+__all__ = [
+    "Channel",
+    "Delivered",
+    "Delivery",
+    "Ending",
+    "GiveUp",
+    "NewDelivery",
+    "Outbox",
+    "OutboxLimits",
+    "Result",
+    "RetryLater",
+    "State",
+]

@@ -1,0 +1,110 @@
+"""Temporary encryption keys of 3.3, the part that both sides share: claims and the JWT's outer form.
+
+Source: PowerAuth specification, "Temporary Keys"; RFC 7515 (compact serialisation), RFC 7518 §3.2, §3.4. HS256 is
+computed here because JWT libraries refuse the protocol's 16-byte keys.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from ringback.protocols.powerauth.base64_text import decode_base64url, encode_base64url
+from ringback.protocols.powerauth.errors import JwtRefused, MalformedBase64
+from ringback.protocols.powerauth.primitives import kdf_internal
+
+Shape = TypeVar("Shape")
+
+MAX_JWT = 4096
+"""Most characters of a JWT."""
+
+CHALLENGE_SIZE = 18
+"""Random bytes of the phone's challenge."""
+
+LIFETIME_MS = 5 * 60 * 1000
+"""How long the server keeps a temporary key."""
+
+EARLY_MS = 10 * 1000
+"""How long before its expiry the phone stops using a key."""
+
+
+class JwtHeader(msgspec.Struct, frozen=True):
+    """JOSE header (RFC 7515 §4)."""
+
+    alg: str
+    typ: str
+
+
+class TemporaryKeyRequestClaims(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the phone asks for."""
+
+    application_key: str
+    """Base64 text."""
+    challenge: str
+    """Base64 of 18 random bytes."""
+    activation_id: str | None = None
+    """Present in activation scope."""
+
+
+class TemporaryKeyResponseClaims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the server answers."""
+
+    sub: str
+    """Id of the temporary key, a UUID."""
+    application_key: str = msgspec.field(name="applicationKey")
+    challenge: str
+    """Echoed."""
+    public_key: str = msgspec.field(name="publicKey")
+    """Base64 of the temporary public key."""
+    iat: int
+    """Unix seconds."""
+    exp: int
+    """Unix seconds."""
+    iat_ms: int
+    """Unix milliseconds; the phone takes it as the server's time."""
+    exp_ms: int
+    """Unix milliseconds."""
+    activation_id: str | None = msgspec.field(default=None, name="activationId")
+
+
+def activation_hmac_key(transport_key: bytes, application_secret: bytes) -> bytes:
+    """HS256 key of activation scope, 16 bytes: KDF_INTERNAL(KEY_TRANSPORT, raw application secret).
+
+    In application scope the key is the raw application secret itself.
+    """
+    return kdf_internal(transport_key, application_secret)
+
+
+def signing_input(algorithm: str, claims: msgspec.Struct) -> str:
+    """Header and payload of a JWT, ready to be signed (RFC 7515 §5.1)."""
+    header = msgspec.json.encode(JwtHeader(alg=algorithm, typ="JWT"))
+    return f"{encode_base64url(header)}.{encode_base64url(msgspec.json.encode(claims))}"
+
+
+def decode_claims(data: bytes, shape: type[Shape]) -> Shape:
+    """A JSON object of a JWT. Raises JwtRefused for whatever does not fit `shape`."""
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise JwtRefused from None
+
+
+def split_jwt(jwt: str, algorithm: str) -> tuple[bytes, bytes, bytes]:
+    """Signing input, payload and signature of a JWT whose header says exactly `algorithm` and typ JWT.
+
+    Nothing is verified yet. Raises JwtRefused.
+    """
+    if len(jwt) > MAX_JWT:
+        raise JwtRefused
+    parts = jwt.split(".")
+    if len(parts) != 3:
+        raise JwtRefused
+    try:
+        header, payload, signature = (decode_base64url(part, limit=MAX_JWT) for part in parts)
+    except MalformedBase64:
+        raise JwtRefused from None
+    named = decode_claims(header, JwtHeader)
+    if named.alg != algorithm or named.typ != "JWT":
+        raise JwtRefused
+    return f"{parts[0]}.{parts[1]}".encode("ascii"), payload, signature

@@ -1,0 +1,65 @@
+"""The provider `local`: a mailbox per registration, read by the phone over a connection that it keeps open."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ringback.clock import Clock, Randomness, new_id
+from ringback.outbox import Delivered, Result
+from ringback.push import queries
+from ringback.push.model import LocalPush, Push
+from ringback.store import Store, Tx
+
+WAKE_CHANNEL = "local_push"
+KEPT_MS = 86_400_000
+
+
+class LocalProvider:
+    """Puts pushes into mailboxes: each exactly once, in an order that a reader can rely on."""
+
+    def __init__(self, *, store: Store, clock: Clock, randomness: Randomness) -> None:
+        self._store = store
+        self._clock = clock
+        self._randomness = randomness
+
+    async def send(self, push: Push) -> Result:
+        """Puts the push into the mailbox of its registration, unless it has been there already."""
+        await self._store.write(self.put, push)
+        return Delivered()
+
+    async def put(self, tx: Tx, push: Push) -> None:
+        """The unit. The push is marked in it, so that a delivery that comes again finds it done."""
+        await tx.one(queries.lock_mailbox, push.registration_id)
+        current = await tx.one(queries.push_by_id, push.id)
+        if current is None or current.status != "QUEUED":
+            return
+        newest = await tx.one(queries.newest_local_push, push.registration_id)
+        local_id = new_id(self._clock, self._randomness)
+        if newest is not None and local_id <= newest[0]:
+            local_id = _after(newest[0])
+        now = self._clock.now_ms()
+        await tx.run(queries.insert_local_push, local_id, push.registration_id, push.payload, now)
+        await tx.run(queries.end_push, push.id, "DELIVERED", None)
+        tx.notify(WAKE_CHANNEL)
+
+
+class LocalMailbox:
+    """Reads and empties mailboxes."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    async def after(self, tx: Tx, registration_id: str, last_id: str, limit: int = 100) -> list[LocalPush]:
+        """What came in after `last_id`, oldest first; with an empty `last_id` all that is kept."""
+        return await tx.all(queries.local_pushes_after, registration_id, last_id, limit)
+
+    async def purge(self, tx: Tx, limit: int) -> int:
+        """Forgets up to `limit` pushes older than a day; returns how many."""
+        before = self._clock.now_ms() - KEPT_MS
+        digits = f"{before:012x}"
+        return len(await tx.all(queries.purge_local_pushes, f"{digits[:8]}-{digits[8:]}", before, limit))
+
+
+def _after(local_id: str) -> str:
+    """The next id, for two pushes of one millisecond or a clock that was set back. Its random part does not run over."""
+    return str(UUID(int=UUID(local_id).int + 1))

@@ -1,0 +1,129 @@
+"""One process that serves: listeners, deliveries, jobs, control socket; started, drained and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from ringback.control import ControlServer
+from ringback.errors import StoreUnavailable
+from ringback.http import Listener
+from ringback.http.listener import Certificate
+from ringback.installation import Installation, open_installation
+from ringback.jobs import run_jobs
+from ringback.server import Rooms, make_apps, wire
+from ringback.settings import Settings
+
+_log = structlog.get_logger("ringback.serving")
+STARTED_POLL_SECONDS = 0.01
+OUTBOX_DRAIN_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The two listening sockets, bound before anything else starts."""
+
+    public: socket.socket
+    internal: socket.socket
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What this process plays: `http` serves requests, `worker` delivers and runs the jobs."""
+
+    http: bool = True
+    worker: bool = True
+
+
+async def serve(
+    settings: Settings,
+    sockets: Sockets | None,
+    *,
+    roles: Roles,
+    lock: bool,
+    announce: Callable[[], None],
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains and returns. `announce` is called once it is ready.
+
+    Raises StartRefused.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_installation(settings, lock=lock) as installation:
+        rooms = wire(installation)
+        await installation.store.write(rooms.seed)
+        async with contextlib.AsyncExitStack() as running:
+            if roles.worker and hasattr(rooms, "outbox"):
+                await running.enter_async_context(_worker(installation, rooms))
+            if roles.http and sockets is not None:
+                await running.enter_async_context(_listeners(settings, sockets, installation, rooms))
+            if lock and not settings.database_url:
+                await running.enter_async_context(ControlServer(installation, rooms))
+            # What was made at start lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            announce()
+            await stop.wait()
+            rooms.stopping.set()
+            _log.info("stopping: running requests are answered first")
+
+
+@contextlib.asynccontextmanager
+async def _listeners(
+    settings: Settings, sockets: Sockets, installation: Installation, rooms: Rooms
+) -> AsyncIterator[None]:
+    certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
+    public_app, internal_app = make_apps(installation, rooms)
+    listeners = [
+        Listener(public_app, sockets.public, certificate),
+        Listener(internal_app, sockets.internal, certificate),
+    ]
+    tasks = [asyncio.create_task(listener.serve()) for listener in listeners]
+    watch = asyncio.create_task(certificate.watch()) if certificate else None
+    try:
+        while not all(listener.ready for listener in listeners):
+            await asyncio.sleep(STARTED_POLL_SECONDS)
+        yield
+    finally:
+        if watch is not None:
+            watch.cancel()
+        for listener in listeners:
+            listener.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _worker(installation: Installation, rooms: Rooms) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    deliveries = asyncio.create_task(_keep_delivering(rooms, stop))
+    jobs = asyncio.create_task(run_jobs(installation.store, rooms.jobs))
+    try:
+        yield
+    finally:
+        jobs.cancel()
+        stop.set()
+        _, late = await asyncio.wait([deliveries], timeout=OUTBOX_DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(deliveries, jobs, return_exceptions=True)
+
+
+async def _keep_delivering(rooms: Rooms, stop: asyncio.Event) -> None:
+    """The delivery loop survives a database that is away for a while."""
+    while not stop.is_set():
+        try:
+            await rooms.outbox.run(stop)
+        except StoreUnavailable:
+            await asyncio.sleep(1)
+        except Exception as error:
+            _log.exception("the delivery loop failed and starts again", reason=str(error))
+            await asyncio.sleep(1)

@@ -1,0 +1,195 @@
+"""Every setting, in one documented Struct: built-in value, then the TOML file, then RINGBACK_* variables.
+
+`ringback config show` prints each value and where it came from; the text beside each field is the one it prints.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ringback.errors import StartRefused
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The configuration of one server. A field `x` is `x` in the TOML file and `RINGBACK_X` in the environment."""
+
+    data_dir: Annotated[str, msgspec.Meta(description="Folder of the database, the key file and the lock.")] = (
+        "./ringback-data"
+    )
+    database_url: Annotated[
+        str, msgspec.Meta(description="postgresql://… for PostgreSQL; empty = SQLite in the data folder.")
+    ] = ""
+    key_file: Annotated[
+        str, msgspec.Meta(description="File of the instance key; empty = instance.key in the data folder.")
+    ] = ""
+    public_listen: Annotated[str, msgspec.Meta(description="HOST:PORT that phones reach.")] = "127.0.0.1:8080"
+    internal_listen: Annotated[str, msgspec.Meta(description="HOST:PORT that back ends reach.")] = "127.0.0.1:8081"
+    public_url: Annotated[
+        str, msgspec.Meta(description="URL under which phones reach the public listener; empty = made from it.")
+    ] = ""
+    internal_hosts: Annotated[
+        str,
+        msgspec.Meta(description="Comma list of Host names that the internal listener answers to, beside its own."),
+    ] = ""
+    tls_certificate: Annotated[
+        str, msgspec.Meta(description="PEM certificate chain of both listeners; empty = no TLS.")
+    ] = ""
+    tls_key: Annotated[str, msgspec.Meta(description="PEM private key of the certificate.")] = ""
+    trusted_proxies: Annotated[
+        str, msgspec.Meta(description="Comma list of addresses or networks whose X-Forwarded-* headers count.")
+    ] = ""
+    workers: Annotated[
+        int, msgspec.Meta(ge=1, le=64, description="Processes that serve HTTP; more than one needs PostgreSQL.")
+    ] = 1
+    body_limit_bytes: Annotated[int, msgspec.Meta(ge=1024, description="Largest request body.")] = 262_144
+    activation_validity_seconds: Annotated[
+        int, msgspec.Meta(ge=1, le=2_592_000, description="How long an activation code can be used.")
+    ] = 120
+    max_failed_attempts: Annotated[
+        int, msgspec.Meta(ge=1, le=64, description="Wrong signatures in a row after which a registration is blocked.")
+    ] = 5
+    signature_look_ahead: Annotated[
+        int, msgspec.Meta(ge=1, le=64, description="Counter values tried when a signature is checked.")
+    ] = 20
+    temporary_key_validity_seconds: Annotated[
+        int, msgspec.Meta(ge=30, le=3600, description="Lifetime of a temporary encryption key.")
+    ] = 300
+    request_window_seconds: Annotated[
+        int, msgspec.Meta(ge=1, le=3600, description="How far an encrypted request's clock may be off, either way.")
+    ] = 60
+    mac_token_past_seconds: Annotated[
+        int, msgspec.Meta(ge=1, description="Oldest timestamp of a MAC token that is accepted.")
+    ] = 7200
+    mac_token_future_seconds: Annotated[
+        int, msgspec.Meta(ge=0, description="Furthest timestamp in the future of a MAC token that is accepted.")
+    ] = 1800
+    activation_attempts_per_minute: Annotated[
+        int, msgspec.Meta(ge=1, description="Wrong activation codes that one address may send in a minute.")
+    ] = 60
+    log_format: Annotated[
+        str, msgspec.Meta(pattern="^(auto|json|text)$", description="auto (text in a terminal), json or text.")
+    ] = "auto"
+    log_level: Annotated[
+        str, msgspec.Meta(pattern="^(debug|info|warning|error)$", description="Least important message that is logged.")
+    ] = "info"
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder as a path."""
+        return Path(self.data_dir)
+
+    @property
+    def key_path(self) -> Path:
+        """Where the instance key is."""
+        return Path(self.key_file) if self.key_file else self.data_folder / "instance.key"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the command line reaches a running server."""
+        return self.data_folder / "control.sock"
+
+    @property
+    def scheme(self) -> str:
+        """http or https, as the listeners speak."""
+        return "https" if self.tls_certificate else "http"
+
+    @property
+    def public_base(self) -> str:
+        """The URL of the public listener, without a slash at the end."""
+        return (self.public_url or f"{self.scheme}://{self.public_listen}").rstrip("/")
+
+    @property
+    def internal_base(self) -> str:
+        """The URL of the internal listener, without a slash at the end."""
+        return f"{self.scheme}://{self.internal_listen}"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting with its value, where that came from, and what it means."""
+
+    name: str
+    value: str | int
+    source: str
+    meaning: str
+
+
+def parse_listen(name: str, value: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused naming the setting."""
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        raise StartRefused(f"{name} must be HOST:PORT, such as 127.0.0.1:8080, not {value!r}.")
+    return host.strip("[]"), int(port)
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None, config_file: str | None = None
+) -> tuple[Settings, list[Setting]]:
+    """Reads the TOML file (`config_file`, or the one that RINGBACK_CONFIG names) and the environment.
+
+    Returns the settings and, for people, each one with its source. Raises StartRefused in one sentence that names the
+    setting, its source, and what is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    path = config_file or environment.get("RINGBACK_CONFIG", "")
+    from_file = _read_toml(path) if path else {}
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    for field in msgspec.structs.fields(Settings):
+        if field.name in from_file:
+            values[field.name] = from_file.pop(field.name)
+            sources[field.name] = path
+        variable = "RINGBACK_" + field.name.upper()
+        if variable in environment:
+            values[field.name] = environment[variable]
+            sources[field.name] = variable
+    if from_file:
+        unknown = sorted(from_file)[0]
+        raise StartRefused(f"{path} has a setting that does not exist: {unknown}. See: ringback config show")
+    settings = _convert(values, sources)
+    _check(settings)
+    shown = [
+        Setting(field.name, getattr(settings, field.name), sources.get(field.name, "built in"), meaning(field))
+        for field in msgspec.structs.fields(Settings)
+    ]
+    return settings, shown
+
+
+def meaning(field: msgspec.structs.FieldInfo) -> str:
+    """The sentence beside a setting."""
+    info = msgspec.inspect.type_info(field.type)
+    extra = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
+    return str((extra or {}).get("description", ""))
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StartRefused(f"The configuration file {path} cannot be read: {error}", cause=error) from error
+
+
+def _convert(values: dict[str, object], sources: dict[str, str]) -> Settings:
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else ""
+        reason = str(error).split(" - ")[0]
+        raise StartRefused(f"{sources.get(name, 'The configuration')}: {name}: {reason}.", cause=error) from error
+
+
+def _check(settings: Settings) -> None:
+    parse_listen("RINGBACK_PUBLIC_LISTEN", settings.public_listen)
+    parse_listen("RINGBACK_INTERNAL_LISTEN", settings.internal_listen)
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise StartRefused("RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY go together: set both or none.")
+    if settings.database_url and not settings.database_url.startswith(("postgresql://", "postgres://")):
+        raise StartRefused("RINGBACK_DATABASE_URL must start with postgresql://, or be empty for SQLite.")
+    if settings.workers > 1 and not settings.database_url:
+        raise StartRefused("More than one worker needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")

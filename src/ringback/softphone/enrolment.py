@@ -1,0 +1,198 @@
+"""Temporary keys and activation as the phone does them, without I/O.
+
+Source: PowerAuth specification, "Temporary Keys" and "Activation". Every exchange is a pair: `begin_…` gives the
+request and what has to be remembered, `finish_…` takes the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ringback.protocols.powerauth.base64_text import decode_base64, encode_base64
+from ringback.protocols.powerauth.derived_keys import derive_activation_keys
+from ringback.protocols.powerauth.ecies import (
+    SH1_ACTIVATION_LAYER_2,
+    SH1_APPLICATION,
+    EciesResponse,
+    application_base,
+)
+from ringback.protocols.powerauth.ecies_client import EciesClientSession, seal_request
+from ringback.protocols.powerauth.errors import PowerAuthProtocolError
+from ringback.protocols.powerauth.fingerprint import activation_fingerprint
+from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, EncryptionHeader, build_encryption_header
+from ringback.protocols.powerauth.keys import (
+    PrivateKey,
+    generate_private_key,
+    master_secret,
+    private_key_to_bytes,
+    public_key_from_bytes,
+    public_key_to_bytes,
+)
+from ringback.protocols.powerauth.temporary_key import activation_hmac_key
+from ringback.protocols.powerauth.temporary_key_client import (
+    TemporaryKey,
+    build_temporary_key_request,
+    verify_temporary_key_response,
+)
+from ringback.protocols.powerauth.versions import protocol_version
+from ringback.softphone.configuration import AppConfiguration, read_configuration
+from ringback.softphone.errors import ServerNotGenuine
+from ringback.softphone.state import PhoneState, seal_device_private_key, seal_knowledge_key
+from ringback.softphone.wire import ActivationLayer1, ActivationLayer2, EncodedJwt, PhoneRequest, Plain, plain_body
+
+Random = Callable[[int], bytes]
+
+
+class PendingTemporaryKey(msgspec.Struct, frozen=True):
+    """A temporary key that was asked for."""
+
+    configuration: AppConfiguration
+    challenge: str
+    state: PhoneState | None
+
+
+def begin_temporary_key(
+    configuration: AppConfiguration, state: PhoneState | None, random: Random
+) -> tuple[PhoneRequest, PendingTemporaryKey]:
+    """Asks for a key of application scope (`state` is None) or of this activation."""
+    if state is None:
+        hmac_key, activation_id = configuration.app_secret_bytes, None
+    else:
+        hmac_key = activation_hmac_key(state.transport_key, configuration.app_secret_bytes)
+        activation_id = state.activation_id
+    jwt, challenge = build_temporary_key_request(
+        application_key=configuration.app_key, hmac_key=hmac_key, random=random, activation_id=activation_id
+    )
+    request = PhoneRequest("/pa/v3/keystore/create", plain_body({"jwt": jwt}))
+    return request, PendingTemporaryKey(configuration, challenge, state)
+
+
+def finish_temporary_key(pending: PendingTemporaryKey, answer: Plain[EncodedJwt]) -> TemporaryKey:
+    """The key, after its ES256 signature by the master key or the activation's server key was checked.
+
+    Raises ServerNotGenuine.
+    """
+    state = pending.state
+    try:
+        signer = (
+            pending.configuration.master_public if state is None else public_key_from_bytes(state.server_public_key)
+        )
+        return verify_temporary_key_response(
+            answer.response_object.jwt,
+            signer,
+            application_key=pending.configuration.app_key,
+            challenge=pending.challenge,
+            activation_id=None if state is None else state.activation_id,
+        )
+    except PowerAuthProtocolError as error:
+        raise ServerNotGenuine(cause=error) from error
+
+
+class PendingActivation(msgspec.Struct, frozen=True):
+    """An activation whose answer is awaited."""
+
+    server_url: str
+    sdk_config: str
+    name: str
+    private_key: PrivateKey
+    outer: EciesClientSession
+    inner: EciesClientSession
+
+
+def begin_activation(
+    *,
+    server_url: str,
+    sdk_config: str,
+    temporary_key: TemporaryKey,
+    code: str,
+    name: str,
+    platform: str,
+    device_info: str,
+    random: Random,
+    now_ms: int,
+    version: str = "3.3",
+) -> tuple[PhoneRequest, PendingActivation]:
+    """The request of activation/create: layer 2 with the device's public key, sealed inside layer 1 with the code.
+
+    `now_ms` is the server's time. Source: PowerAuth specification, "Activation via Activation Code", key exchange.
+    """
+    configuration = read_configuration(sdk_config)
+    private_key = generate_private_key()
+
+    def seal(content: object, shared_info1: str) -> tuple[msgspec.Struct, EciesClientSession]:
+        return seal_request(
+            msgspec.json.encode(content),
+            version=protocol_version(version),
+            public_key=temporary_key.public_key,
+            shared_info1=shared_info1,
+            base=application_base(configuration.app_secret),
+            application_key=configuration.app_key,
+            random=random,
+            now_ms=now_ms,
+            temporary_key_id=temporary_key.key_id,
+        )
+
+    device_public = public_key_to_bytes(private_key.public_key(), compressed=True)
+    inner_envelope, inner = seal(
+        {
+            "devicePublicKey": encode_base64(device_public),
+            "activationName": name,
+            "platform": platform,
+            "deviceInfo": device_info,
+        },
+        SH1_ACTIVATION_LAYER_2,
+    )
+    outer_envelope, outer = seal(
+        {"type": "CODE", "identityAttributes": {"code": code}, "activationData": inner_envelope}, SH1_APPLICATION
+    )
+    header = build_encryption_header(EncryptionHeader(protocol_version(version), configuration.app_key))
+    request = PhoneRequest("/pa/v3/activation/create", msgspec.json.encode(outer_envelope), {ENCRYPTION_HEADER: header})
+    return request, PendingActivation(server_url, sdk_config, name, private_key, outer, inner)
+
+
+def finish_activation(
+    pending: PendingActivation, answer: EciesResponse, *, pin: str, biometry: bool, random: Random
+) -> PhoneState:
+    """The activated phone: opens both layers, agrees on KEY_MASTER_SECRET, derives and puts away the keys.
+
+    Raises ServerNotGenuine.
+    """
+    try:
+        layer1 = msgspec.json.decode(pending.outer.open_response(answer), type=ActivationLayer1)
+        envelope = msgspec.convert(layer1.activation_data, EciesResponse)
+        layer2 = msgspec.json.decode(pending.inner.open_response(envelope), type=ActivationLayer2)
+        server_public = public_key_from_bytes(decode_base64(layer2.server_public_key, limit=65))
+        counter_data = decode_base64(layer2.ctr_data, limit=16)
+    except (PowerAuthProtocolError, msgspec.DecodeError) as error:
+        raise ServerNotGenuine(cause=error) from error
+    if len(counter_data) != 16:
+        raise ServerNotGenuine
+    keys = derive_activation_keys(master_secret(pending.private_key, server_public))
+    pin_salt = random(16)
+    return PhoneState(
+        server_url=pending.server_url,
+        sdk_config=pending.sdk_config,
+        activation_id=layer2.activation_id,
+        activation_name=pending.name,
+        protocol_version=pending.outer.version.text,
+        device_public_key=public_key_to_bytes(pending.private_key.public_key()),
+        device_private_key_sealed=seal_device_private_key(private_key_to_bytes(pending.private_key), keys.vault),
+        server_public_key=public_key_to_bytes(server_public),
+        transport_key=keys.transport,
+        possession_key=keys.possession,
+        knowledge_key_sealed=seal_knowledge_key(keys.knowledge, pin, pin_salt),
+        pin_salt=pin_salt,
+        biometry_key=keys.biometry if biometry else None,
+        counter_data=counter_data,
+    )
+
+
+def fingerprint(state: PhoneState) -> str:
+    """The 8 digits that the phone and the back end show, so that a person can compare them."""
+    return activation_fingerprint(
+        public_key_from_bytes(state.device_public_key),
+        state.activation_id,
+        public_key_from_bytes(state.server_public_key),
+    )

@@ -1,0 +1,84 @@
+"""What can go wrong on the phone's side, one class per thing that its owner can do about it.
+
+PhoneError
+├── NotActivated            there is no phone in this file yet
+├── StateUnusable           the file is there but cannot be used
+├── ConfigurationRefused    the SDK configuration string is not one
+├── CodeRefused             the activation code or QR code is not genuine
+├── PinNeeded               the request is signed with a PIN and none was given
+├── BiometryOff             the phone was activated without biometry
+├── ServerUnreachable       no answer came
+├── ServerNotGenuine        an answer came that the real server cannot have sent
+├── OperationUnknown        the operation is not in this phone's list
+└── RefusedByServer         the server said no: `http_status`, `server_code`, `server_message`
+    ├── ActivationRefused   the code is used up, expired or wrong
+    ├── SignatureRefused    wrong PIN, or the phone is blocked
+    └── MacTokenRefused     the server does not take the phone's MAC token any more
+"""
+
+from __future__ import annotations
+
+from ringback.errors import RingbackError
+
+
+class PhoneError(RingbackError):
+    """The phone could not do it."""
+
+
+class NotActivated(PhoneError):
+    """There is no activated phone in this file. Activate one with `ringback phone activate`."""
+
+
+class StateUnusable(PhoneError):
+    """The phone's file cannot be used."""
+
+
+class ConfigurationRefused(PhoneError):
+    """This is no SDK configuration. Copy `mobileSdkConfig` whole from the answer that created the app."""
+
+
+class CodeRefused(PhoneError):
+    """This activation code is not genuine. Check it for typing errors, or ask for a new one."""
+
+
+class PinNeeded(PhoneError):
+    """This request is signed with a PIN. Give --pin or RINGBACK_PIN, or use --biometry."""
+
+
+class BiometryOff(PhoneError):
+    """This phone was activated without biometry. Use the PIN."""
+
+
+class ServerUnreachable(PhoneError):
+    """The server does not answer. Check the URL and that the server runs."""
+
+
+class ServerNotGenuine(PhoneError):
+    """The answer does not come from the server that this phone was activated with. Do not go on over this network."""
+
+
+class OperationUnknown(PhoneError):
+    """There is no such pending operation for this phone; `ringback phone list` shows those that are."""
+
+
+class RefusedByServer(PhoneError):
+    """The server refused the request."""
+
+    def __init__(self, http_status: int, server_code: str, server_message: str, hint: str = "") -> None:
+        self.http_status = http_status
+        self.server_code = server_code
+        self.server_message = server_message
+        said = f"the server answered {http_status} {server_code}: {server_message}"
+        super().__init__(f"{hint or self.default_message()} ({said})")
+
+
+class ActivationRefused(RefusedByServer):
+    """The server does not take this activation code: it is wrong, used or expired. Ask for a new one."""
+
+
+class SignatureRefused(RefusedByServer):
+    """The PIN was wrong, or the phone is blocked; `ringback phone status` tells."""
+
+
+class MacTokenRefused(RefusedByServer):
+    """The server does not take the phone's MAC token: is the phone blocked? `ringback phone status` tells."""

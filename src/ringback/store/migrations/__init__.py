@@ -1,0 +1,1 @@
+"""Alembic's scripts. `ringback.store.migrate` runs them; there is no ini file."""

@@ -1,0 +1,1 @@
+"""One script per schema, in order; each is one transaction."""

@@ -1,0 +1,102 @@
+"""Registrations and what belongs to a phone: MAC tokens, temporary keys, spent nonces, push tokens."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, Table, UniqueConstraint
+from sqlalchemy import text as sql
+
+from ringback.store.schema.base import blob, counter, json, metadata, moment, number, text
+
+IN_PROGRESS = sql("status IN ('CREATED', 'PENDING_COMMIT')")
+
+registrations = Table(
+    "registrations",
+    metadata,
+    text("id", key=True),
+    text("app_id", to="apps.id"),
+    text("user_id"),
+    text("status"),
+    text("blocked_reason", optional=True),
+    text("protocol_version", optional=True),
+    text("suite"),
+    json("flags"),
+    text("name", optional=True),
+    text("platform", optional=True),
+    text("device_info", optional=True),
+    text("extras", optional=True),
+    text("external_id", optional=True),
+    text("external_user_id", optional=True),
+    text("activation_code"),
+    text("commit_phase"),
+    blob("device_public_key", optional=True),
+    blob("server_public_key", optional=True),
+    blob("server_private_key_sealed", optional=True),
+    blob("master_secret_sealed", optional=True),
+    counter("ctr"),
+    blob("ctr_data", optional=True),
+    number("failed_attempts"),
+    number("max_failed_attempts"),
+    number("look_ahead"),
+    moment("created_at"),
+    moment("expires_at"),
+    moment("last_used_at"),
+    number("version"),
+    Index(None, "user_id", "app_id", "id"),
+    # A code leads to one registration while it can be used; later it may come again.
+    Index(
+        "uq_registrations_in_progress_app_id_activation_code",
+        "app_id",
+        "activation_code",
+        unique=True,
+        sqlite_where=IN_PROGRESS,
+        postgresql_where=IN_PROGRESS,
+    ),
+    Index(
+        "ix_registrations_in_progress_expires_at",
+        "expires_at",
+        sqlite_where=IN_PROGRESS,
+        postgresql_where=IN_PROGRESS,
+    ),
+)
+
+mac_tokens = Table(
+    "mac_tokens",
+    metadata,
+    text("id", key=True),
+    text("registration_id"),
+    blob("secret_sealed"),
+    text("signature_type"),
+    moment("created_at"),
+    Index(None, "registration_id"),
+)
+
+temporary_keys = Table(
+    "temporary_keys",
+    metadata,
+    text("id", key=True),
+    text("app_key"),
+    text("registration_id", optional=True),
+    blob("private_key_sealed"),
+    moment("expires_at"),
+    Index(None, "expires_at"),
+)
+
+replay_values = Table(
+    "replay_values",
+    metadata,
+    blob("value", key=True),
+    moment("expires_at"),
+    Index(None, "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+push_tokens = Table(
+    "push_tokens",
+    metadata,
+    text("registration_id", key=True),
+    text("kind", key=True),
+    text("token"),
+    text("environment", optional=True),
+    moment("updated_at"),
+    UniqueConstraint("kind", "token"),
+)

@@ -1,0 +1,45 @@
+"""What is to be delivered, and each attempt to do so."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, Table
+from sqlalchemy import text as sql
+
+from ringback.store.schema.base import metadata, moment, number, text
+
+UNFINISHED = sql("state IN ('READY', 'LEASED')")
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    text("id", key=True),
+    text("channel"),
+    text("destination"),
+    text("state"),
+    text("payload"),
+    number("attempts"),
+    moment("next_attempt_at"),
+    moment("lease_until", optional=True),
+    moment("deadline_at", optional=True),
+    moment("created_at"),
+    moment("finished_at", optional=True),
+    text("last_error", optional=True),
+    Index(
+        "ix_deliveries_unfinished_channel_next_attempt_at",
+        "channel",
+        "next_attempt_at",
+        sqlite_where=UNFINISHED,
+        postgresql_where=UNFINISHED,
+    ),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    text("delivery_id", key=True, to="deliveries.id"),
+    number("attempt", key=True),
+    moment("at"),
+    text("outcome"),
+    text("detail", optional=True),
+    number("duration_ms"),
+)

@@ -1,0 +1,87 @@
+"""What every room's tests share: databases of both kinds, a clock that is moved by hand, a running server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ringback.clock import ManualClock
+from ringback.store import PostgresLocation, PostgresStore, SqliteLocation, SqliteStore, Store
+from ringback.store.migrate import upgrade
+from tests.peers.postgres import PostgresCluster
+from tests.served import Served
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PostgresCluster]:
+    """One PostgreSQL server for this test process (each process of pytest-xdist has its own)."""
+    cluster = PostgresCluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def upgraded_postgres(cluster: PostgresCluster) -> str:
+    """The name of an upgraded database to copy."""
+    name = cluster.new_database()
+    upgrade(PostgresLocation(cluster.url(name)))
+    return name
+
+
+@pytest.fixture(scope="session")
+def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An upgraded file to copy."""
+    path = tmp_path_factory.mktemp("upgraded") / "template.db"
+    upgrade(SqliteLocation(path))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """RINGBACK_DATABASE_URL of a fresh upgraded database of each kind; empty for SQLite in `tmp_path`."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("upgraded_sqlite")
+        (tmp_path / "ringback.db").write_bytes(template.read_bytes())
+        yield ""
+        return
+    cluster: PostgresCluster = request.getfixturevalue("cluster")
+    name = cluster.new_database(request.getfixturevalue("upgraded_postgres"))
+    yield cluster.url(name)
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store on a fresh database of each kind."""
+    opened: Store
+    if database_url:
+        opened = await PostgresStore.open(database_url)
+    else:
+        opened = await SqliteStore.open(tmp_path / "ringback.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that moves only when told to."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """A whole server on each kind of database, in this process, with an admin, an integration user and an app."""
+    async with Served.start(tmp_path, database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def served_sqlite(tmp_path: Path) -> AsyncIterator[Served]:
+    """The same on SQLite alone, for what has nothing to do with the database."""
+    async with Served.start(tmp_path, "") as running:
+        yield running
