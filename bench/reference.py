@@ -1,4 +1,4 @@
-"""The reference: creating an operation, written in the usual way (Litestar, SQLAlchemy's async ORM, a session a request).
+"""The reference: creating an operation in the usual way (Litestar, SQLAlchemy's async ORM, a session a request).
 
 It answers the same request with the same checks and the same durable rows as the product: Basic authentication, the
 user's apps, the template, then operation, its apps and an audit row in one transaction. Run as

@@ -71,13 +71,13 @@ class Served:
             if worker:
                 tasks.append(asyncio.create_task(rooms.outbox.run(stop)))
             jobs = asyncio.create_task(run_jobs(installation.store, rooms.jobs)) if worker else None
-            while not all(listener.ready for listener in listeners):
+            while not all(listener.ready for listener in listeners):  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.005)
             session = await running.enter_async_context(aiohttp.ClientSession())
             try:
                 yield await _furnish(addresses, installation, rooms, session)
             finally:
-                rooms.stopping.set()
+                rooms.stop_streams()
                 stop.set()
                 if jobs is not None:
                     jobs.cancel()

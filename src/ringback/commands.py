@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ringback.access.schema import CreateUser
+from ringback.access import CreateUser
 from ringback.errors import StartRefused
 from ringback.installation import Installation, key_file_of, rotate_instance_key
 from ringback.principal import Principal
@@ -29,7 +29,7 @@ async def create_user(installation: Installation, rooms: Rooms, *, name: str, ro
         msgspec.convert({"username": name}, CreateUser)
     except msgspec.ValidationError as error:
         raise StartRefused(
-            "A user name has 1 to 255 characters, none of them a colon, slash, question mark, hash or control character.",
+            "A user name has 1 to 255 characters, none of them a colon, slash, question mark, hash or control.",
             cause=error,
         ) from error
     principal = Principal("cli", by)

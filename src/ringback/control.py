@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -37,7 +37,7 @@ class ControlServer:
         self._path = installation.settings.control_socket
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> ControlServer:
+    async def __aenter__(self) -> Self:
         self._path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         previous = os.umask(0o177)
@@ -81,8 +81,11 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
 
 
 def ask_running_server(path: Path, command: str, arguments: dict[str, Any]) -> Any:
-    """Sends one command; returns its result. Raises ConnectionError when no server listens, StartRefused with the
-    server's sentence when it refused."""
+    """Sends one command; returns its result.
+
+    Raises ConnectionError when no server listens, StartRefused with the
+    server's sentence when it refused.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_TIMEOUT_SECONDS)
         try:

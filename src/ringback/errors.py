@@ -13,7 +13,7 @@ RingbackError
 ├── MethodNotAllowed                  405
 ├── BodyTooLarge                      413
 ├── TooManyRequests                   429
-├── AppNotFound, AppExists, UserNotFound, UserExists                          apps and access
+├── AppNotFound, AppExists, UserNotFound, UserExists                       apps and access
 ├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
 ├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists, TemplateInUse
 ├── SignatureHeaderMalformed, TokenHeaderMalformed                            back-end checks

@@ -30,7 +30,7 @@ from ringback.store.migrate import HEAD, current_revision, upgrade_in_subprocess
 all_data_keys = Query(
     "all_data_keys",
     "The sealed data keys.",
-    f"SELECT {columns(SealedDataKey, 'data_keys')} FROM data_keys ORDER BY purpose",
+    f"SELECT {columns(SealedDataKey)} FROM data_keys ORDER BY purpose",  # noqa: S608 - our own columns
     row=SealedDataKey,
 )
 insert_data_key = Command(
@@ -72,8 +72,11 @@ def prepare_data_folder(settings: Settings) -> None:
 
 
 async def prepare_database(settings: Settings) -> bool:
-    """Makes the schema of an empty database; True when it did. Raises StartRefused when an older one waits for
-    `ringback db upgrade`."""
+    """Makes the schema of an empty database; True when it did.
+
+    Raises StartRefused when an older one waits for
+    `ringback db upgrade`.
+    """
     location = locate(settings.database_url or None, settings.data_folder)
     revision = await current_revision(location)
     if revision == HEAD:

@@ -1,4 +1,4 @@
-"""What the server does on its own from time to time: expiry and cleaning. Each run is a unit of work of bounded size."""
+"""What the server does on its own from time to time: expiry and cleaning, in units of work of bounded size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def _repeat(store: Store, job: Job) -> None:
             done = await store.write(job.unit, BATCH)
         except StoreUnavailable:
             done = 0
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a job that fails must not end the others
             _log.exception("a job failed", job=job.name, reason=str(error))
             done = 0
         # A full batch means that there may be more: go on at once, but let requests in between.

@@ -132,7 +132,9 @@ def new_instance_key(randomness: Randomness) -> InstanceKey:
     return InstanceKey(randomness.bytes(4).hex(), randomness.bytes(KEY_BYTES))
 
 
-def seal_data_keys(data_keys: dict[str, bytes], instance_key: InstanceKey, randomness: Randomness) -> list[SealedDataKey]:
+def seal_data_keys(
+    data_keys: dict[str, bytes], instance_key: InstanceKey, randomness: Randomness
+) -> list[SealedDataKey]:
     """The data keys as the database keeps them, sealed by `instance_key`."""
     return [
         SealedDataKey(purpose, seal_with(instance_key.key, key, f"data_key:{purpose}", randomness), instance_key.id)

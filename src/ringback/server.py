@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from litestar import Litestar
 
 from ringback import observe
@@ -16,6 +15,8 @@ from ringback.access import api as access_api
 from ringback.apps import AppsService
 from ringback.apps import api as apps_api
 from ringback.audit import AuditLog
+from ringback.devices import DeviceLimits, DevicesService
+from ringback.devices import api as devices_api
 from ringback.events import Events
 from ringback.http import Routes
 from ringback.http.app import make_app, openapi_json
@@ -23,35 +24,84 @@ from ringback.http.edge import Edge
 from ringback.http.swagger import documentation_routes
 from ringback.installation import Installation
 from ringback.jobs import Job
+from ringback.messages import LocalStreams, MessagesService
+from ringback.messages import api as messages_api
+from ringback.operations import OperationsService, TemplatesService
+from ringback.operations import api as operations_api
+from ringback.outbox import Outbox
+from ringback.push import LocalMailbox, LocalProvider, PushChannel, Pushes
 from ringback.settings import Settings, parse_listen
 from ringback.store import Tx
 
 
 @dataclass(frozen=True)
 class Rooms:
-    """Every room's service. `stopping` is set when the server begins to stop, so that open streams end."""
+    """Every room's service."""
 
     audit: AuditLog
     events: Events
     apps: AppsService
+    devices: DevicesService
     access: AccessService
     authenticator: BasicAuthenticator
-    jobs: Sequence[Job] = ()
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    outbox: Outbox
+    streams: LocalStreams
+    operations: OperationsService
+    templates: TemplatesService
+    jobs: tuple[Job, ...]
 
     async def seed(self, tx: Tx) -> None:
         """A unit of work: what a fresh installation has from the start."""
+        await self.templates.seed_templates(tx)
+
+    def stop_streams(self) -> None:
+        """Ends the connections that would otherwise stay open for as long as the phones like."""
+        self.streams.close()
 
 
 def wire(installation: Installation) -> Rooms:
     """Constructs the rooms, lowest first."""
-    clock, randomness, vault = installation.clock, installation.randomness, installation.vault
+    settings, store, vault = installation.settings, installation.store, installation.vault
+    source: dict[str, Any] = {"clock": installation.clock, "randomness": installation.randomness}
     events = Events()
-    audit = AuditLog(clock=clock, randomness=randomness)
-    apps = AppsService(clock=clock, randomness=randomness, vault=vault, audit=audit)
-    access = AccessService(clock=clock, randomness=randomness, vault=vault, apps=apps, audit=audit)
-    authenticator = BasicAuthenticator(store=installation.store, access=access, vault=vault, clock=clock)
-    return Rooms(audit=audit, events=events, apps=apps, access=access, authenticator=authenticator)
+    audit = AuditLog(**source)
+    outbox = Outbox(store=store, **source)
+    pushes = Pushes(outbox=outbox, kinds=("local",), **source)
+    mailbox = LocalMailbox(clock=installation.clock)
+    PushChannel(store=store, providers={"local": LocalProvider(store=store, **source)}).plug_into(outbox, pushes)
+    apps = AppsService(vault=vault, audit=audit, **source)
+    access = AccessService(vault=vault, apps=apps, audit=audit, **source)
+    limits = _device_limits(settings)
+    devices = DevicesService(vault=vault, apps=apps, access=access, audit=audit, events=events, limits=limits, **source)
+    messages = MessagesService(devices=devices, pushes=pushes)
+    operations = OperationsService(
+        access=access, devices=devices, messages=messages, audit=audit, events=events, **source
+    )
+    return Rooms(
+        audit=audit,
+        events=events,
+        apps=apps,
+        devices=devices,
+        access=access,
+        authenticator=BasicAuthenticator(store=store, access=access, vault=vault, clock=installation.clock),
+        outbox=outbox,
+        streams=LocalStreams(store=store, mailbox=mailbox, registrations=devices),
+        operations=operations,
+        templates=TemplatesService(audit=audit),
+        jobs=(
+            Job("registrations that expire", 5, devices.expire_registrations),
+            Job("operations that expire", 5, operations.expire_operations),
+            Job("nonces and temporary keys", 10, devices.purge),
+            Job("deliveries long done", 60, outbox.purge),
+            Job("mailboxes", 60, mailbox.purge),
+        ),
+    )
+
+
+def _device_limits(settings: Settings) -> DeviceLimits:
+    """The settings that the room shares by name."""
+    names = (field.name for field in msgspec.structs.fields(DeviceLimits))
+    return DeviceLimits(**{name: getattr(settings, name) for name in names})
 
 
 def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
@@ -61,7 +111,10 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
         (
             observe.routes(store),
             apps_api.routes(store, rooms.apps, settings.public_base),
+            devices_api.routes(store, rooms.devices),
+            messages_api.routes(store, rooms.devices, rooms.streams),
             access_api.routes(store, rooms.access),
+            operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices),
         ),
         Routes(),
     )

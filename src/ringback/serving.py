@@ -14,8 +14,7 @@ import structlog
 
 from ringback.control import ControlServer
 from ringback.errors import StoreUnavailable
-from ringback.http import Listener
-from ringback.http.listener import Certificate
+from ringback.http import Certificate, Listener
 from ringback.installation import Installation, open_installation
 from ringback.jobs import run_jobs
 from ringback.server import Rooms, make_apps, wire
@@ -62,7 +61,7 @@ async def serve(
         rooms = wire(installation)
         await installation.store.write(rooms.seed)
         async with contextlib.AsyncExitStack() as running:
-            if roles.worker and hasattr(rooms, "outbox"):
+            if roles.worker:
                 await running.enter_async_context(_worker(installation, rooms))
             if roles.http and sockets is not None:
                 await running.enter_async_context(_listeners(settings, sockets, installation, rooms))
@@ -73,7 +72,7 @@ async def serve(
             gc.freeze()
             announce()
             await stop.wait()
-            rooms.stopping.set()
+            rooms.stop_streams()
             _log.info("stopping: running requests are answered first")
 
 
@@ -90,7 +89,7 @@ async def _listeners(
     tasks = [asyncio.create_task(listener.serve()) for listener in listeners]
     watch = asyncio.create_task(certificate.watch()) if certificate else None
     try:
-        while not all(listener.ready for listener in listeners):
+        while not all(listener.ready for listener in listeners):  # noqa: ASYNC110 - uvicorn has a flag, no event
             await asyncio.sleep(STARTED_POLL_SECONDS)
         yield
     finally:
@@ -124,6 +123,6 @@ async def _keep_delivering(rooms: Rooms, stop: asyncio.Event) -> None:
             await rooms.outbox.run(stop)
         except StoreUnavailable:
             await asyncio.sleep(1)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - deliveries must go on
             _log.exception("the delivery loop failed and starts again", reason=str(error))
             await asyncio.sleep(1)

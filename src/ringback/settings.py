@@ -149,7 +149,7 @@ def load_settings(
             values[field.name] = environment[variable]
             sources[field.name] = variable
     if from_file:
-        unknown = sorted(from_file)[0]
+        unknown = min(from_file)
         raise StartRefused(f"{path} has a setting that does not exist: {unknown}. See: ringback config show")
     settings = _convert(values, sources)
     _check(settings)

@@ -39,8 +39,8 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
     children = [_Child("http", sockets) for _ in range(settings.workers)] + [_Child("worker", None)]
     tasks = [asyncio.create_task(child.keep_running(stop)) for child in children]
     try:
-        ready = asyncio.gather(*(child.ready.wait() for child in children))
-        finished, _ = await asyncio.wait([ready, *tasks], timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        ready = asyncio.create_task(_all_ready(children))
+        finished, _ = await asyncio.wait({ready, *tasks}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if ready not in finished:
             ready.cancel()
             raise StartRefused("A process could not start; the line above says why.")
@@ -50,6 +50,11 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
         stop.set()
         await asyncio.gather(*(child.end() for child in children))
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _all_ready(children: list[_Child]) -> None:
+    for child in children:
+        await child.ready.wait()
 
 
 class _Child:

@@ -37,9 +37,13 @@ def binaries() -> Path:
 
 
 class PostgresCluster:
-    """One server. Each test gets a database of its own, copied from a template."""
+    """One server. Each test gets a database of its own, copied from a template.
 
-    def __init__(self) -> None:
+    `durable`: what it acknowledged survives a power cut as well; tests do without, benches do not.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         self._binaries = binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="ringback-postgres-"))
         self._account = _unprivileged_account()
@@ -63,8 +67,8 @@ class PostgresCluster:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self._folder),
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": self._fsync,
+            "full_page_writes": self._fsync,
             "max_connections": "120",
             "shared_buffers": "32MB",
             "deadlock_timeout": "100ms",

@@ -46,17 +46,6 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[PostgresCluster]:
-    """One PostgreSQL server for this test process (each process of pytest-xdist has its own)."""
-    cluster = PostgresCluster()
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.remove()
-
-
-@pytest.fixture(scope="session")
 def postgres_template(cluster: PostgresCluster) -> str:
     """An upgraded database to copy."""
     name = cluster.new_database()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ringback.access.authenticator import BasicAuthenticator
 from ringback.access.model import CreatedUser, SystemUser
+from ringback.access.schema import CreateUser
 from ringback.access.service import AccessService
 
-__all__ = ["AccessService", "BasicAuthenticator", "CreatedUser", "SystemUser"]
+__all__ = ["AccessService", "BasicAuthenticator", "CreateUser", "CreatedUser", "SystemUser"]

@@ -82,6 +82,11 @@ class AppsService:
         """Whether there is such an app."""
         return await tx.one(queries.app_by_id, app_id) is not None
 
+    async def roles_of(self, tx: Tx, app_id: str) -> tuple[str, ...]:
+        """The roles of an app, as its back end named them; none for an unknown one."""
+        app = await tx.one(queries.app_by_id, app_id)
+        return () if app is None else msgspec.json.decode(app.roles, type=tuple[str, ...])
+
     async def version_by_key(self, tx: Tx, app_key: str) -> AppVersion | None:
         """The version that an app key belongs to, at most two seconds old; None when there is none."""
         now = self._clock.now_ms()

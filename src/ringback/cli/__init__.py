@@ -30,8 +30,8 @@ class _Lazy(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in _GROUPS:
             return None
-        module, _, attribute = _GROUPS[name][1].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"ringback.cli.{module}"), attribute or "command")
+        module, attribute = (*_GROUPS[name][1].split(":"), "command")[:2]
+        command: click.Command = getattr(importlib.import_module(f"ringback.cli.{module}"), attribute)
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -50,7 +50,7 @@ def ringback() -> None:
 
 def main() -> None:
     """The entry point: what cannot be done is one line on stderr and exit code 1."""
-    from ringback.errors import RingbackError  # noqa: PLC0415 - help must not wait for it
+    from ringback.errors import RingbackError
 
     try:
         ringback.main(prog_name="ringback")

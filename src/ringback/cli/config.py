@@ -25,8 +25,8 @@ def show(*, as_json: bool, config_file: str | None) -> None:
     if as_json:
         click.echo(msgspec.json.encode(shown))
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table("Setting", "Value", "From", "Meaning")
     for item in shown:

@@ -20,10 +20,10 @@ def command() -> None:
 @command.command("upgrade", help="Bring the database to the schema of this version (forward only).")
 def upgrade() -> None:
     """Refused while a server runs on SQLite."""
-    from ringback.installation import prepare_data_folder  # noqa: PLC0415 - slow to import
-    from ringback.store import SqliteLocation, locate  # noqa: PLC0415
-    from ringback.store.lockfile import DataLock  # noqa: PLC0415
-    from ringback.store.migrate import HEAD, upgrade_in_subprocess  # noqa: PLC0415
+    from ringback.installation import prepare_data_folder
+    from ringback.store import SqliteLocation, locate
+    from ringback.store.lockfile import DataLock
+    from ringback.store.migrate import HEAD, upgrade_in_subprocess
 
     settings, _ = load_settings()
     prepare_data_folder(settings)
@@ -56,11 +56,11 @@ def backup(file: Path, *, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def restore(file: Path, *, yes: bool) -> None:
     """Says what it means that counters go back, before and after."""
-    from ringback.clock import SystemClock  # noqa: PLC0415
-    from ringback.installation import prepare_data_folder  # noqa: PLC0415
-    from ringback.store import locate  # noqa: PLC0415
-    from ringback.store.backup import COUNTERS_WENT_BACK  # noqa: PLC0415
-    from ringback.store.backup import restore as put_back  # noqa: PLC0415
+    from ringback.clock import SystemClock
+    from ringback.installation import prepare_data_folder
+    from ringback.store import locate
+    from ringback.store.backup import COUNTERS_WENT_BACK
+    from ringback.store.backup import restore as put_back
 
     settings, _ = load_settings()
     prepare_data_folder(settings)

@@ -12,7 +12,7 @@ from ringback.settings import Settings, load_settings
 
 def run_command(name: str, /, **arguments: Any) -> Any:
     """Runs one of `ringback.commands`; raises RingbackError with the sentence to print."""
-    from ringback.control import ask_running_server  # noqa: PLC0415 - pulls in the whole server
+    from ringback.control import ask_running_server
 
     settings, _ = load_settings()
     try:
@@ -22,9 +22,9 @@ def run_command(name: str, /, **arguments: Any) -> Any:
 
 
 async def _run_here(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
-    from ringback.commands import COMMANDS  # noqa: PLC0415
-    from ringback.installation import open_installation  # noqa: PLC0415
-    from ringback.server import wire  # noqa: PLC0415
+    from ringback.commands import COMMANDS
+    from ringback.installation import open_installation
+    from ringback.server import wire
 
     async with open_installation(settings) as installation:
         return await COMMANDS[name](installation, wire(installation), **arguments)

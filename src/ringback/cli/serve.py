@@ -15,14 +15,14 @@ from ringback.settings import Settings, load_settings, parse_listen
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    import uvloop  # noqa: PLC0415 - only a serving process needs it
+    import uvloop
 
     uvloop.run(main)
 
 
 def _sockets(settings: Settings) -> Any:
-    from ringback.http import bind_address  # noqa: PLC0415
-    from ringback.serving import Sockets  # noqa: PLC0415
+    from ringback.http import bind_address
+    from ringback.serving import Sockets
 
     public = bind_address("RINGBACK_PUBLIC_LISTEN", *parse_listen("RINGBACK_PUBLIC_LISTEN", settings.public_listen))
     internal_listen = parse_listen("RINGBACK_INTERNAL_LISTEN", settings.internal_listen)
@@ -50,9 +50,9 @@ def _announcement(settings: Settings, sockets: Any) -> Callable[[], None]:
 @click.option("--workers", type=int, help="Processes that serve HTTP (PostgreSQL only); over RINGBACK_WORKERS.")
 def command(config_file: str | None, workers: int | None) -> None:
     """Binds the sockets first, so that a port in use is told before anything else is touched."""
-    from ringback.observe import configure_logging  # noqa: PLC0415
-    from ringback.serving import Roles, serve  # noqa: PLC0415
-    from ringback.supervisor import supervise  # noqa: PLC0415
+    from ringback.observe import configure_logging
+    from ringback.serving import Roles, serve
+    from ringback.supervisor import supervise
 
     environment = dict(os.environ)
     if workers is not None:
@@ -73,8 +73,8 @@ def command(config_file: str | None, workers: int | None) -> None:
 @click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
 def worker(config_file: str | None) -> None:
     """A delivery process of its own, on this or another machine."""
-    from ringback.observe import configure_logging  # noqa: PLC0415
-    from ringback.serving import Roles, serve  # noqa: PLC0415
+    from ringback.observe import configure_logging
+    from ringback.serving import Roles, serve
 
     settings, _ = load_settings(None, config_file)
     if not settings.database_url:
@@ -91,8 +91,8 @@ def worker(config_file: str | None) -> None:
 @click.option("--internal-descriptor", type=int)
 def role(name: str, ready_descriptor: int, public_descriptor: int | None, internal_descriptor: int | None) -> None:
     """Serves on sockets that were inherited and tells the supervisor when it is ready."""
-    from ringback.observe import configure_logging  # noqa: PLC0415
-    from ringback.serving import Roles, Sockets, serve  # noqa: PLC0415
+    from ringback.observe import configure_logging
+    from ringback.serving import Roles, Sockets, serve
 
     settings, _ = load_settings()
     configure_logging(settings.log_format, settings.log_level)

@@ -53,7 +53,7 @@ class KeyExchange(msgspec.Struct, frozen=True):
 class Activation:
     """Runs key exchanges."""
 
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(
         self,
         *,
         clock: Clock,

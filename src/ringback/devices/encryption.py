@@ -82,7 +82,7 @@ class KeyOwner(msgspec.Struct, frozen=True):
 class Encryption:
     """Opens envelopes, seals answers, hands out temporary keys."""
 
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(
         self,
         *,
         clock: Clock,

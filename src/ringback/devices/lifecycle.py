@@ -27,7 +27,7 @@ class Lifecycle:
         self._audit = audit
         self._events = events
 
-    async def change(  # noqa: PLR0913 - what a change of status consists of
+    async def change(
         self,
         tx: Tx,
         registration: Registration,
@@ -62,7 +62,20 @@ class Lifecycle:
         await self.tell(tx, registration, event, status, principal, details)
         return changed
 
-    async def tell(  # noqa: PLR0913 - what there is to tell
+    async def created(self, tx: Tx, principal: Principal, registration_id: str, app_id: str, user_id: str) -> None:
+        """Audit row and event of a new registration."""
+        await self._audit.record(
+            tx,
+            principal,
+            "registration.create",
+            subject_kind="registration",
+            subject_id=registration_id,
+            app_id=app_id,
+            user_id=user_id,
+        )
+        await self._events.publish(tx, RegistrationChanged(registration_id, app_id, user_id, "CREATED"))
+
+    async def tell(
         self,
         tx: Tx,
         registration: Registration,

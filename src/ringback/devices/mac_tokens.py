@@ -42,9 +42,7 @@ class MacTokens:
         token_id = new_id(self._clock, self._randomness)
         secret = self._randomness.bytes(SECRET_BYTES)
         sealed = self._vault.seal(secret, _identity(token_id))
-        await tx.run(
-            queries.insert_mac_token, token_id, registration.id, sealed, signature_type, self._clock.now_ms()
-        )
+        await tx.run(queries.insert_mac_token, token_id, registration.id, sealed, signature_type, self._clock.now_ms())
         details = {"tokenId": token_id, "signatureType": signature_type}
         await self._lifecycle.record(tx, device(registration.id), "mac_token.create", registration, details)
         return token_id, secret

@@ -61,7 +61,9 @@ def next_status(status: str, event: str) -> Status:
     try:
         return _NEXT[status, event]
     except KeyError:
-        raise RegistrationChangeRefused(f"A registration in status {status} cannot {event.replace('_', ' ')}.") from None
+        raise RegistrationChangeRefused(
+            f"A registration in status {status} cannot {event.replace('_', ' ')}."
+        ) from None
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -112,8 +114,9 @@ _FLAGS = Registration.__struct_fields__.index("flags")
 
 def registration_row(*values: Any) -> Registration:
     """A row of the database as a Registration; `flags` is JSON there."""
-    flags = () if values[_FLAGS] == "[]" else msgspec.json.decode(values[_FLAGS], type=tuple[str, ...])
-    return Registration(*values[:_FLAGS], flags, *values[_FLAGS + 1 :])
+    row: list[Any] = list(values)
+    row[_FLAGS] = () if row[_FLAGS] == "[]" else msgspec.json.decode(row[_FLAGS], type=tuple[str, ...])
+    return Registration(*row)
 
 
 class DeviceLimits(msgspec.Struct, frozen=True):

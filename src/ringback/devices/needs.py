@@ -23,6 +23,10 @@ class Apps(Protocol):
         """The P-256 master key of an app. Raises AppNotFound."""
         ...
 
+    async def roles_of(self, tx: Tx, app_id: str) -> tuple[str, ...]:
+        """The roles of an app; none for an unknown one."""
+        ...
+
 
 class AppAccess(Protocol):
     """Who may use which apps."""
@@ -35,7 +39,7 @@ class AppAccess(Protocol):
 class Audit(Protocol):
     """Where it is written down who did what."""
 
-    async def record(  # noqa: PLR0913 - one row has these columns
+    async def record(
         self,
         tx: Tx,
         principal: Principal,

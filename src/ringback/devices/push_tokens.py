@@ -65,7 +65,5 @@ class PushTokens:
         """See DevicesService.push_targets."""
         found = await tx.all(queries.push_targets_of_user, user_id)
         return [
-            target
-            for target in found
-            if target.app_id in app_ids and registration_id in (None, target.registration_id)
+            target for target in found if target.app_id in app_ids and registration_id in (None, target.registration_id)
         ]

@@ -165,7 +165,8 @@ remember_value = Command(
 purge_temporary_keys = Query(
     "purge_temporary_keys",
     "Deletes temporary keys whose time is over.",
-    "DELETE FROM temporary_keys WHERE id IN (SELECT id FROM temporary_keys WHERE expires_at <= $1 LIMIT $2) RETURNING 1",
+    "DELETE FROM temporary_keys WHERE id IN (SELECT id FROM temporary_keys WHERE expires_at <= $1 LIMIT $2)"
+    " RETURNING 1",
     writes=True,
 )
 purge_replay_values = Query(

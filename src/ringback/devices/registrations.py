@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _NO_OTP = "This server does not check activation OTPs. Leave the field out."
 
 
-class ExpiryDue(Exception):  # noqa: N818 - no error: a reading unit asks for a writing one
+class ExpiryDue(Exception):
     """A reading unit met registrations whose time is over; they must be removed before it can answer."""
 
     def __init__(self, registration_ids: list[str]) -> None:
@@ -54,7 +54,7 @@ class ExpiryDue(Exception):  # noqa: N818 - no error: a reading unit asks for a 
 class Registrations:
     """The back end's side of the room."""
 
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(
         self,
         *,
         clock: Clock,
@@ -184,11 +184,9 @@ class Registrations:
         if command.change == "UNBLOCK":
             return await self._apply(tx, principal, registration_id, "unblock", who, already="ACTIVE")
         reason = command.block_reason or NOT_SPECIFIED
-        return await self._apply(
-            tx, principal, registration_id, "block", who, already="BLOCKED", blocked_reason=reason
-        )
+        return await self._apply(tx, principal, registration_id, "block", who, already="BLOCKED", blocked_reason=reason)
 
-    async def _apply(  # noqa: PLR0913 - what a change consists of
+    async def _apply(
         self,
         tx: Tx,
         principal: Principal,
@@ -239,7 +237,7 @@ def _fingerprint(registration: Registration) -> str | None:
     return activation_fingerprint(device_public, registration.id, public_key_from_bytes(registration.server_public_key))
 
 
-def _item(registration: Registration) -> dict[str, object]:
+def _item(registration: Registration) -> dict[str, Any]:
     return {
         "registration_id": registration.id,
         "registration_status": registration.status,

@@ -19,7 +19,7 @@ from ringback.devices.model import (
     SignatureOutcome,
     next_status,
 )
-from ringback.errors import SignatureTypeInvalid
+from ringback.errors import SignatureInvalid, SignatureTypeInvalid
 from ringback.principal import device
 from ringback.protocols.powerauth.signature import SIGNATURE_TYPES, factor_keys, normalized_data, verify_signature
 
@@ -60,6 +60,9 @@ class Signatures:
         header = check.header
         if header.signature_type not in (SIGNATURE_TYPES if allowed_types is None else allowed_types):
             raise SignatureTypeInvalid
+        if header.version.signature_format != "base64":
+            # Failures by possession alone are not counted, so eight decimal digits (3.0) could be found by trying.
+            raise SignatureInvalid
         registration = await tx.one(queries.registration_by_id, header.activation_id)
         if registration is None or (only_apps is not None and registration.app_id not in only_apps):
             return SignatureOutcome(

@@ -12,11 +12,12 @@ from __future__ import annotations
 from ringback.http.body import decode
 from ringback.http.faces import Routes, cloud, mobile, native
 from ringback.http.guards import Authenticator, principal_of, remote_address
-from ringback.http.listener import Listener, bind_address
+from ringback.http.listener import Certificate, Listener, bind_address
 from ringback.http.schema import Envelope, Ok
 
 __all__ = [
     "Authenticator",
+    "Certificate",
     "Envelope",
     "Listener",
     "Ok",

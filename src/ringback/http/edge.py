@@ -16,25 +16,24 @@ from ringback.http.schema import Problem
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_HEADER_BYTES = 32_768
 MAX_PATH_BYTES = 8_192
 
 
 class Edge:
-    """Wraps a Litestar application.
+    """Wraps an ASGI application.
 
     `trusted_proxies`: addresses and networks whose X-Forwarded-For and -Proto count. `hosts`: the Host names that this
     listener answers to (lower case, without port), or None for any; a browser that was tricked into calling an internal
     address by another name (DNS rebinding) gets nothing.
     """
 
-    def __init__(self, app: App, *, trusted_proxies: str, hosts: frozenset[str] | None) -> None:
-        self._app: Any = app
+    def __init__(self, app: Any, *, trusted_proxies: str, hosts: frozenset[str] | None) -> None:
+        self._app = app
         self._networks = parse_networks(trusted_proxies)
         if self._networks:
-            self._app = ProxyHeadersMiddleware(self._app, trusted_hosts=[str(n) for n in self._networks])  # type: ignore[arg-type]
+            self._app = ProxyHeadersMiddleware(self._app, trusted_hosts=[str(n) for n in self._networks])
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -65,8 +65,11 @@ class Face:
         header: Sequence[str] = (),
         **options: Any,
     ) -> Callable[[Handler], BaseRouteHandler]:
-        """`request`: the Struct that the body is decoded to; `header`: header fields to document, such as
-        X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue."""
+        """Makes the handler.
+
+        `request`: the Struct that the body is decoded to; `header`: header fields to document, such as
+        X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue.
+        """
         role = self._role if role == "default" else role
         made: BaseRouteHandler = method(
             self.prefix + path,

@@ -27,7 +27,8 @@ class Authenticator(Protocol):
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:
     """The principal that the guard found."""
-    principal: Principal = request.scope[PRINCIPAL]  # type: ignore[typeddict-item]
+    scope: Any = request.scope
+    principal: Principal = scope[PRINCIPAL]
     return principal
 
 
@@ -78,6 +79,6 @@ class RequireRole:
         if not authorization:
             raise NotAuthenticated
         principal = await self._authenticator.authenticate(authorization)
-        if role != "any" and principal.role != role:
+        if role not in {"any", principal.role}:
             raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")
         scope[PRINCIPAL] = principal

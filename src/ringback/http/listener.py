@@ -1,4 +1,4 @@
-"""Serves an application on a socket: uvicorn with uvloop and httptools, TLS whose certificate is read again on change."""
+"""Serves an application on a socket: uvicorn, uvloop, httptools; TLS whose certificate is read again on change."""
 
 from __future__ import annotations
 

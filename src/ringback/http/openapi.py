@@ -65,7 +65,9 @@ def describe(
             answer: Any = json_schema(error)
             kept = {code: text for code, text in (self.responses or {}).items() if code == str(status)}
             refusals = {
-                code: OpenAPIResponse(description=_REFUSALS[code], content={error_kind: OpenAPIMediaType(schema=answer)})
+                code: OpenAPIResponse(
+                    description=_REFUSALS[code], content={error_kind: OpenAPIMediaType(schema=answer)}
+                )
                 for code in codes
             }
             self.responses = {**kept, **refusals}

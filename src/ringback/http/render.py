@@ -39,10 +39,10 @@ def render_error(request: Request[Any, Any, Any], exception: Exception) -> Respo
             path=path,
             error=type(error).__name__,
             reason=str(exception.__cause__ or exception),
-            exc_info=exception if error.status == 500 else None,  # noqa: PLR2004 - the one that is our mistake
+            exc_info=exception if error.status == 500 else None,
         )
     headers = {}
-    if error.status == 401 and not path.startswith("/enrollment-server"):  # noqa: PLR2004
+    if error.status == 401 and not path.startswith("/enrollment-server"):
         headers["WWW-Authenticate"] = 'Basic realm="Ringback", charset="UTF-8"'
     if isinstance(error, StoreUnavailable):
         headers["Retry-After"] = "1"
@@ -72,11 +72,11 @@ def _translate(exception: Exception) -> RingbackError:
         return exception
     if not isinstance(exception, HTTPException):
         return RingbackError(cause=exception)
-    if exception.status_code == 401:  # noqa: PLR2004
+    if exception.status_code == 401:
         return NotAuthenticated(cause=exception)
     if exception.status_code in _FROM_STATUS:
         return _FROM_STATUS[exception.status_code](cause=exception)
-    if exception.status_code >= 500:  # noqa: PLR2004
+    if exception.status_code >= 500:
         return RingbackError(cause=exception)
     return _invalid(exception)
 

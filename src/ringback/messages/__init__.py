@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from ringback.messages.model import Notice
 from ringback.messages.service import MessagesService, PushTargets
-from ringback.messages.stream import LocalStreams, Registrations
+from ringback.messages.stream import LocalStreams, Registrations, StreamLimits
 
-__all__ = ["LocalStreams", "MessagesService", "Notice", "PushTargets", "Registrations"]
+__all__ = ["LocalStreams", "MessagesService", "Notice", "PushTargets", "Registrations", "StreamLimits"]

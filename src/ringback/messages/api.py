@@ -7,16 +7,14 @@ from typing import Any, Protocol
 from litestar import Request
 from litestar.response import Stream
 
-from ringback.devices import MacTokenCheck, MacTokenOutcome
-from ringback.errors import HttpHeaderMissing, MacTokenInvalid
+from ringback.devices import MacTokenCheck, MacTokenOutcome, read_token_header
+from ringback.errors import MacTokenInvalid
 from ringback.http import Routes, mobile
 from ringback.messages.stream import LocalStreams
-from ringback.protocols.powerauth.errors import PowerAuthProtocolError
-from ringback.protocols.powerauth.headers import parse_token_header
+from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.store import Store, Tx
 
 Req = Request[Any, Any, Any]
-TOKEN_HEADER = "X-PowerAuth-Token"  # noqa: S105 - the name of a header
 
 
 class MacTokens(Protocol):
@@ -39,14 +37,8 @@ def routes(store: Store, devices: MacTokens, streams: LocalStreams) -> Routes:
         media_type="text/event-stream",
     )
     async def local_push_stream(request: Req) -> Stream:
-        value = request.headers.get(TOKEN_HEADER)
-        if value is None:
-            raise HttpHeaderMissing
-        try:
-            header = parse_token_header(value)
-        except PowerAuthProtocolError as error:
-            raise MacTokenInvalid(cause=error) from error
-        outcome = await store.write(devices.check_mac_token, MacTokenCheck(header))
+        check = MacTokenCheck(read_token_header(request.headers))
+        outcome = await store.write(devices.check_mac_token, check)
         if not outcome.valid:
             raise MacTokenInvalid
         return Stream(

@@ -6,13 +6,16 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ringback.errors import RingbackError
 from ringback.push import WAKE_CHANNEL, LocalMailbox, LocalPush
 from ringback.store import Store, Tx
+
+if TYPE_CHECKING:
+    from ringback.devices import Registration
 
 _EVENT_ID = re.compile(r"[0-9a-f-]{36}")
 _BATCH = 100
@@ -21,8 +24,8 @@ _BATCH = 100
 class Registrations(Protocol):
     """Who knows whether a phone may still listen; the `devices` room does."""
 
-    async def is_active(self, tx: Tx, registration_id: str) -> bool:
-        """Whether the registration is ACTIVE."""
+    async def registration(self, tx: Tx, registration_id: str) -> Registration | None:
+        """The registration, or None."""
         ...
 
 
@@ -52,7 +55,12 @@ class LocalStreams:
     """All open streams of this process."""
 
     def __init__(
-        self, *, store: Store, mailbox: LocalMailbox, registrations: Registrations, limits: StreamLimits | None = None
+        self,
+        *,
+        store: Store,
+        mailbox: LocalMailbox,
+        registrations: Registrations,
+        limits: StreamLimits | None = None,
     ) -> None:
         self._store = store
         self._mailbox = mailbox
@@ -63,7 +71,7 @@ class LocalStreams:
         self._unsubscribe = store.subscribe(WAKE_CHANNEL, self._wake_all)
 
     def close(self) -> None:
-        """Ends every stream: the server stops."""
+        """Ends every stream, those that are opened later at once: the server stops."""
         self._closed = True
         self._unsubscribe()
         for seats in self._seats.values():
@@ -108,7 +116,8 @@ class LocalStreams:
 
     async def _look(self, tx: Tx, registration_id: str, last_id: str) -> list[LocalPush] | None:
         """What is new; None when the phone may no longer listen."""
-        if not await self._registrations.is_active(tx, registration_id):
+        registration = await self._registrations.registration(tx, registration_id)
+        if registration is None or registration.status != "ACTIVE":
             return None
         return await self._mailbox.after(tx, registration_id, last_id, _BATCH)
 

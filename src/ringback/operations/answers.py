@@ -1,18 +1,18 @@
-"""What a phone answers to an operation: approved, rejected, claimed. Every refusal is returned, so that its mark is kept.
+"""What a phone answers to an operation: approved or rejected. Every refusal is returned, so that its mark is kept.
 
 Order of the rules: PowerAuth server, OperationServiceBehavior, "approve operation"; codes: Mobile Token API.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ringback.operations.creation import additional
+from ringback.devices import TWO_FACTORS, WITH_POSSESSION
 from ringback.operations.lifecycle import EXPIRY, Lifecycle
-from ringback.operations.model import Caller, FoundOperation, Operation, Verdict
-from ringback.operations.reading import find
+from ringback.operations.model import Event, FoundOperation, Operation, Verdict
+from ringback.operations.reading import find, is_for
 from ringback.principal import device
 from ringback.store import Tx
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from ringback.devices import SignatureCheck, SignatureOutcome
     from ringback.operations.needs import Phones
 
-TWO_FACTORS = frozenset({"possession_knowledge", "possession_biometry", "possession_knowledge_biometry"})
-ANY_FACTORS = TWO_FACTORS | {"possession"}
 REJECTED_UNKNOWN = "UNKNOWN"
+USER_AGENT_LIMIT = 500
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -50,49 +49,25 @@ class Answers:
         found = await find(tx, answer.operation_id)
         allowed = TWO_FACTORS if found is None else TWO_FACTORS.union(found.operation.signature_type_list())
         signature = await self._devices.check_signature(tx, answer.check, allowed_types=allowed)
-        principal = device(signature.registration_id)
         if found is not None and found.operation.is_overdue(self._clock.now_ms()):
             found = await self._expire(tx, found)
         if not signature.valid:
-            if found is not None and found.operation.status == "PENDING" and _may_answer(found, signature):
-                cause = "signature"
-                await self._lifecycle.count_failure(tx, principal, found.operation, cause, signature.app_id)
+            if found is not None and _may_answer(found, signature):
+                await self._count_failure(tx, found.operation, signature, "signature")
             return "NOT_AUTHENTICATED"
         if found is None:
             return "UNKNOWN"
-        operation = found.operation
-        caller = _caller(signature, answer)
-        if not _may_answer(found, signature):
-            # Answered as if there were no such operation; a pending one counts the attempt nevertheless.
-            if operation.status == "PENDING":
-                await self._lifecycle.count_failure(tx, principal, operation, "not for this phone", caller.app_id)
-            return "UNKNOWN"
-        if operation.status != "PENDING":
-            return too_late(operation)
-        if operation.activation_flag is not None and operation.activation_flag not in caller.flags:
-            return "FLAG_MISSING"
-        cause = self._mismatch(operation, answer, signature)
-        if cause is not None:
-            await self._lifecycle.count_failure(tx, principal, operation, cause, caller.app_id)
-            return "REFUSED"
-        noted = additional(
-            caller.registration_id, caller.app_id, caller.address, caller.user_agent, signature.signature_type
-        )
-        await self._lifecycle.finish(
-            tx,
-            principal,
-            operation,
-            "APPROVE",
-            user_id=caller.user_id,
-            app_id=caller.app_id,
-            additional=noted,
-        )
-        return "DONE"
+        verdict, failure = _judge(found, answer, signature)
+        if failure is not None:
+            await self._count_failure(tx, found.operation, signature, failure)
+        if verdict == "DONE":
+            await self._finish(tx, found.operation, "APPROVE", answer, signature, {})
+        return verdict
 
     async def reject(self, tx: Tx, answer: Answer) -> Verdict:
         """Checks the signature, of any factors, and rejects, in one unit. Failures are not counted."""
         found = await find(tx, answer.operation_id)
-        signature = await self._devices.check_signature(tx, answer.check, allowed_types=ANY_FACTORS)
+        signature = await self._devices.check_signature(tx, answer.check, allowed_types=WITH_POSSESSION)
         if not signature.valid:
             return "NOT_AUTHENTICATED"
         if found is None or not _may_answer(found, signature):
@@ -102,27 +77,43 @@ class Answers:
         operation = found.operation
         if operation.status != "PENDING":
             return too_late(operation)
-        caller = _caller(signature, answer)
-        noted = additional(
-            caller.registration_id, caller.app_id, caller.address, caller.user_agent, signature.signature_type
-        )
-        await self._lifecycle.finish(
-            tx,
-            device(caller.registration_id),
-            operation,
-            "REJECT",
-            user_id=caller.user_id,
-            app_id=caller.app_id,
-            additional={**noted, "rejectReason": answer.reason or REJECTED_UNKNOWN},
+        await self._finish(
+            tx, operation, "REJECT", answer, signature, {"rejectReason": answer.reason or REJECTED_UNKNOWN}
         )
         return "DONE"
 
-    def _mismatch(self, operation: Operation, answer: Answer, signature: SignatureOutcome) -> str | None:
-        if operation.data != answer.data:
-            return "data"
-        if signature.signature_type not in operation.signature_type_list():
-            return "signature type"
-        return None
+    async def _finish(
+        self,
+        tx: Tx,
+        operation: Operation,
+        event: Event,
+        answer: Answer,
+        signature: SignatureOutcome,
+        more: dict[str, Any],
+    ) -> None:
+        noted = {
+            "activationId": signature.registration_id,
+            "applicationId": signature.app_id,
+            "ipAddress": answer.address,
+            "authFactor": signature.signature_type,
+            **more,
+        }
+        if answer.user_agent:
+            noted["userAgent"] = answer.user_agent[:USER_AGENT_LIMIT]
+        await self._lifecycle.finish(
+            tx,
+            device(signature.registration_id),
+            operation,
+            event,
+            user_id=signature.user_id,
+            app_id=signature.app_id,
+            additional=noted,
+        )
+
+    async def _count_failure(self, tx: Tx, operation: Operation, signature: SignatureOutcome, cause: str) -> None:
+        if operation.status == "PENDING":
+            principal = device(signature.registration_id)
+            await self._lifecycle.count_failure(tx, principal, operation, cause, signature.app_id)
 
     async def _expire(self, tx: Tx, found: FoundOperation) -> FoundOperation:
         expired = await self._lifecycle.finish(tx, EXPIRY, found.operation, "EXPIRE")
@@ -130,29 +121,24 @@ class Answers:
 
 
 def _may_answer(found: FoundOperation, signature: SignatureOutcome) -> bool:
-    """Whether the operation is for the phone that signed: its user, its app, and itself where it is for one phone."""
+    return signature.registration is not None and is_for(found, signature.registration)
+
+
+def _judge(found: FoundOperation, answer: Answer, signature: SignatureOutcome) -> tuple[Verdict, str | None]:
+    """What comes of an approval whose signature is right, and why it counts as a failure, if it does."""
     operation = found.operation
-    return (
-        signature.user_id is not None
-        and operation.user_id in {None, signature.user_id}
-        and signature.app_id in found.app_ids
-        and operation.registration_id in {None, signature.registration_id}
-    )
-
-
-def _caller(signature: SignatureOutcome, answer: Answer) -> Caller:
-    return Caller(
-        registration_id=signature.registration_id,
-        user_id=signature.user_id or "",
-        app_id=signature.app_id or "",
-        flags=tuple(signature.flags),
-        address=answer.address,
-        user_agent=answer.user_agent,
-    )
-
-
-def _too_late(operation: Operation) -> Verdict:
-    return too_late(operation)
+    if not _may_answer(found, signature):
+        # Told as if there were no such operation, and counted nevertheless.
+        return "UNKNOWN", "not for this phone"
+    if operation.status != "PENDING":
+        return too_late(operation), None
+    if operation.activation_flag is not None and operation.activation_flag not in signature.flags:
+        return "FLAG_MISSING", None
+    if operation.data != answer.data:
+        return "REFUSED", "data"
+    if signature.signature_type not in operation.signature_type_list():
+        return "REFUSED", "signature type"
+    return "DONE", None
 
 
 def too_late(operation: Operation) -> Verdict:

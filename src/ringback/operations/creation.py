@@ -1,8 +1,8 @@
-"""Making an operation from a template: one unit, reads first, then the writes that PostgreSQL takes in one statement."""
+"""Making an operation from a template: one unit, reads first, then writes, which PostgreSQL takes in one statement."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -103,7 +103,8 @@ class Creation:
         phone = await self._devices.registration(tx, command.registration_id or "")
         known = phone is not None and phone.app_id in app_ids
         if phone is None or not known or command.user_id not in {None, phone.user_id} or phone.status == "REMOVED":
-            raise invalid_field("registrationId", "There is no such registration of this user.", command.registration_id)
+            hint = "There is no such registration of this user."
+            raise invalid_field("registrationId", hint, command.registration_id)
 
     def _build(self, command: CreateOperation, template: Template, parameters: dict[str, str]) -> Operation:
         now = self._clock.now_ms()
@@ -141,9 +142,3 @@ class Creation:
 def _language(asked: str | None) -> str:
     """`cs-CZ` and `cs_CZ` mean the texts of `cs`."""
     return (asked or DEFAULT_LANGUAGE).lower().replace("_", "-").partition("-")[0]
-
-
-def additional(registration_id: str, app_id: str, address: str, user_agent: str | None, factor: str) -> dict[str, Any]:
-    """What is noted about an answer (PowerAuth server, operation approval: additionalData)."""
-    noted = {"activationId": registration_id, "applicationId": app_id, "ipAddress": address, "authFactor": factor}
-    return {**noted, "userAgent": user_agent[:500]} if user_agent else noted

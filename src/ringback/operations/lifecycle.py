@@ -93,7 +93,7 @@ class Lifecycle:
         """Tells whoever listens that the operation is finished."""
         await self._events.publish(tx, OperationChanged(operation_id, user_id, status, "FINISHED"))
 
-    async def _save(
+    async def _save(  # noqa: PLR0917 - one row of operations and one of the audit log
         self,
         tx: Tx,
         principal: Principal,

@@ -104,18 +104,7 @@ class Texts(msgspec.Struct, frozen=True):
     ui: str | None
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """The phone that asks, after it has proved its keys, and how the request came."""
-
-    registration_id: str
-    user_id: str
-    app_id: str
-    flags: tuple[str, ...]
-    address: str
-    user_agent: str | None
-
-
 Verdict = Literal[
     "DONE", "NOT_AUTHENTICATED", "UNKNOWN", "FLAG_MISSING", "REFUSED", "FINISHED", "CANCELED", "EXPIRED", "FAILED"
 ]
-"""What came of a phone's answer. REFUSED: counted as a failure; FINISHED, CANCELED, EXPIRED, FAILED: it was too late."""
+"""What came of a phone's answer. REFUSED: counted as a failure; FINISHED, CANCELED, EXPIRED, FAILED: too late."""

@@ -22,7 +22,7 @@ def format_time(at_ms: int) -> str:
 
 
 def preferred_languages(accept_language: str | None) -> list[str]:
-    """The languages of an Accept-Language header (RFC 9110 §12.5.4), best first, without regions; English at the end."""
+    """The languages of an Accept-Language header (RFC 9110 §12.5.4), best first, without regions; English last."""
     weighted: list[tuple[float, int, str]] = []
     for position, part in enumerate((accept_language or "")[:500].split(",")):
         tag, _, parameters = part.partition(";")

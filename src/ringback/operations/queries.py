@@ -13,7 +13,8 @@ _SILENT = Operation.__struct_fields__.index("silent")
 
 def _operation(*values: Any) -> Operation:
     # SQLite has 0 and 1; the store converts only rows that are the Struct alone.
-    return Operation(*values[:_SILENT], bool(values[_SILENT]), *values[_SILENT + 1 :])
+    fields = [*values[:_SILENT], bool(values[_SILENT]), *values[_SILENT + 1 :]]
+    return Operation(*fields)
 
 
 def _operation_and_app(*values: Any) -> tuple[Operation, str]:
@@ -22,8 +23,8 @@ def _operation_and_app(*values: Any) -> tuple[Operation, str]:
 
 def _template_and_texts(*values: Any) -> tuple[Template, str | None, str | None]:
     size = len(Template.__struct_fields__)
-    template = Template(*values[: size - 2], bool(values[size - 2]), values[size - 1])
-    return template, values[size], values[size + 1]
+    fields = [*values[: size - 2], bool(values[size - 2]), values[size - 1]]
+    return Template(*fields), values[size], values[size + 1]
 
 
 operation_with_apps = Query(

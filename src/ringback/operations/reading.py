@@ -31,7 +31,7 @@ async def find(tx: Tx, operation_id: str) -> FoundOperation | None:
 
 
 def is_for(found: FoundOperation, phone: Registration) -> bool:
-    """Whether a phone may see the operation: its user's or nobody's, its app's, and its own where it is for one phone."""
+    """Whether a phone may see the operation: its user's or nobody's, its app's, and for no other phone."""
     operation = found.operation
     return (
         operation.user_id in {None, phone.user_id}

@@ -10,7 +10,7 @@ from ringback.operations import queries
 from ringback.operations.answers import Answer, Answers, too_late
 from ringback.operations.creation import Creation
 from ringback.operations.lifecycle import EXPIRY, Lifecycle
-from ringback.operations.model import Operation, Texts, Verdict
+from ringback.operations.model import Operation, Verdict
 from ringback.operations.reading import Reading, Shown, find, is_for
 from ringback.operations.schema_cloud import CreateOperation
 from ringback.principal import Principal, device
@@ -151,6 +151,3 @@ class OperationsService:
 
     async def _expire(self, tx: Tx, operation: Operation) -> Operation:
         return await self._lifecycle.finish(tx, EXPIRY, operation, "EXPIRE")
-
-
-__all__ = ["OperationsService", "Texts"]

@@ -100,5 +100,5 @@ class OutboxLimits(msgspec.Struct, frozen=True):
     kept_seconds: float = 604_800
 
 
-class LeaseLost(Exception):  # noqa: N818 - what happened, not a failure of the program
+class LeaseLost(Exception):
     """The lease ran out and somebody else has the delivery now; this attempt's result no longer counts."""

@@ -12,9 +12,9 @@ from ringback.outbox import queries
 from ringback.outbox.backoff import pause_ms
 from ringback.outbox.model import (
     Channel,
-    Ending,
     Delivered,
     Delivery,
+    Ending,
     Event,
     GiveUp,
     NewDelivery,

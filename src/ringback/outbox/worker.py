@@ -14,8 +14,8 @@ import msgspec
 from ringback.errors import RingbackError
 from ringback.outbox.model import (
     Channel,
-    Ending,
     Delivery,
+    Ending,
     GiveUp,
     LeaseLost,
     OutboxLimits,

@@ -61,5 +61,5 @@ class LocalMailbox:
 
 
 def _after(local_id: str) -> str:
-    """The next id, for two pushes of one millisecond or a clock that was set back. Its random part does not run over."""
+    """The next id, for two pushes of one millisecond or a clock that was set back. It never runs over."""
     return str(UUID(int=UUID(local_id).int + 1))

@@ -11,9 +11,7 @@ insert_push = Command(
     f"INSERT INTO pushes({columns(Push)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 )
 
-push_by_id = Query(
-    "push_by_id", "One push.", f"SELECT {columns(Push)} FROM pushes WHERE id = $1", row=Push, locks=True
-)
+push_by_id = Query("push_by_id", "One push.", f"SELECT {columns(Push)} FROM pushes WHERE id = $1", row=Push, locks=True)
 
 # No row is fine: the local provider has marked its push already.
 end_push = Command(

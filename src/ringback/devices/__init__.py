@@ -1,0 +1,39 @@
+"""Devices: the phones of users, from the activation code to the last signature.
+
+A registration (the phone says *activation*) is one phone of one user in one app. This room makes it, exchanges keys
+with the phone, checks what the phone signs, hands out MAC tokens and keeps push tokens. Other rooms ask
+`DevicesService` whether a signature (`check_signature`) or a MAC token (`check_mac_token`) is right, always inside
+their own unit of work, since each check leaves a mark; and where a user's phones are reached (`push_targets`).
+`read_signature_header` and `read_token_header` turn a phone's header fields into what these checks take. Protocol 3.3;
+the choices by version are in `protocols/powerauth/versions.py`.
+"""
+
+from __future__ import annotations
+
+from ringback.devices.headers import read_signature_header, read_token_header
+from ringback.devices.model import (
+    DeviceLimits,
+    MacTokenCheck,
+    MacTokenOutcome,
+    PushTarget,
+    Registration,
+    SignatureCheck,
+    SignatureOutcome,
+)
+from ringback.devices.phone import TWO_FACTORS, WITH_POSSESSION
+from ringback.devices.service import DevicesService
+
+__all__ = [
+    "TWO_FACTORS",
+    "WITH_POSSESSION",
+    "DeviceLimits",
+    "DevicesService",
+    "MacTokenCheck",
+    "MacTokenOutcome",
+    "PushTarget",
+    "Registration",
+    "SignatureCheck",
+    "SignatureOutcome",
+    "read_signature_header",
+    "read_token_header",
+]

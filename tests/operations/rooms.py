@@ -1,0 +1,192 @@
+"""The room with stand-ins around it: what phones prove is decided by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ringback.audit import AuditLog
+from ringback.clock import ManualClock, SystemRandomness
+from ringback.devices import PushTarget, Registration, SignatureCheck, SignatureOutcome
+from ringback.events import Event, Events, OperationChanged
+from ringback.messages import MessagesService
+from ringback.operations import CreateOperation, Operation, OperationsService, TemplatesService
+from ringback.operations.answers import Answer
+from ringback.outbox import Outbox
+from ringback.principal import Principal
+from ringback.protocols.powerauth.headers import SignatureHeader
+from ringback.protocols.powerauth.versions import protocol_version
+from ringback.push import Pushes
+from ringback.store import Command, Query, Store, Tx
+
+BANK = Principal("system_user", "bank-back-end", "integration")
+SHOP = Principal("system_user", "shop-back-end", "integration")
+NOBODY = Principal("system_user", "new-back-end", "integration")
+
+insert_app = Command(
+    "test_insert_app", "An app.", "INSERT INTO apps(id, roles, created_at, version) VALUES ($1, '[]', 0, 1)"
+)
+all_operations = Query("test_all_operations", "Statuses.", "SELECT id, status, failure_count, version FROM operations")
+all_audit = Query("test_all_audit", "The audit log.", "SELECT action, principal_name FROM audit_log ORDER BY id")
+all_pushes = Query(
+    "test_all_pushes", "Pushes.", "SELECT registration_id, kind, payload, status, reason, operation_id FROM pushes"
+)
+
+
+def phone(registration_id: str, user_id: str = "alice", app_id: str = "bank", **more: Any) -> Registration:
+    blank: dict[str, Any] = dict.fromkeys(Registration.__struct_fields__)
+    return Registration(
+        **{
+            **blank,
+            "id": registration_id,
+            "app_id": app_id,
+            "user_id": user_id,
+            "status": "ACTIVE",
+            "flags": (),
+            **more,
+        }
+    )
+
+
+class FakePhones:
+    """A signature is right when its text is `right`."""
+
+    def __init__(self) -> None:
+        self.phones = {one.id: one for one in (phone("p1"), phone("p2", "bob"), phone("p3", app_id="shop"))}
+        self.targets: list[PushTarget] = []
+
+    async def check_signature(
+        self, tx: Tx, check: SignatureCheck, *, allowed_types: frozenset[str] | None = None
+    ) -> SignatureOutcome:
+        assert allowed_types is None or check.header.signature_type in allowed_types
+        registration = self.phones.get(check.header.activation_id)
+        return SignatureOutcome(
+            valid=registration is not None and check.header.signature == "right",
+            registration_id=check.header.activation_id,
+            user_id=registration.user_id if registration else None,
+            app_id=registration.app_id if registration else None,
+            status=registration.status if registration else "REMOVED",
+            blocked_reason=None,
+            signature_type=check.header.signature_type,
+            remaining_attempts=5,
+            flags=registration.flags if registration else (),
+            registration=registration,
+        )
+
+    async def check_mac_token(self, tx: Tx, check: Any) -> Any:
+        raise NotImplementedError
+
+    async def registration(self, tx: Tx, registration_id: str) -> Registration | None:
+        return self.phones.get(registration_id)
+
+    async def push_targets(
+        self, tx: Tx, user_id: str, app_ids: Sequence[str], registration_id: str | None = None
+    ) -> list[PushTarget]:
+        return [
+            one
+            for one in self.targets
+            if one.app_id in app_ids
+            and self.phones[one.registration_id].user_id == user_id
+            and registration_id in {None, one.registration_id}
+        ]
+
+
+class FakeAccess:
+    def __init__(self) -> None:
+        self.apps = {BANK.name: frozenset({"bank"}), SHOP.name: frozenset({"shop"})}
+
+    async def apps_of(self, tx: Tx, principal: Principal) -> frozenset[str]:
+        return self.apps.get(principal.name, frozenset())
+
+
+class Room:
+    """The services over a store with the apps `bank` and `shop`, and the two templates."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.phones = FakePhones()
+        self.access = FakeAccess()
+        self.published: list[OperationChanged] = []
+        randomness = SystemRandomness()
+        audit = AuditLog(clock=clock, randomness=randomness)
+        events = Events()
+        events.subscribe(self._hear)
+        self.outbox = Outbox(store=store, clock=clock, randomness=randomness)
+        pushes = Pushes(clock=clock, randomness=randomness, outbox=self.outbox, kinds={"local"})
+        self.templates = TemplatesService(audit=audit)
+        self.operations = OperationsService(
+            clock=clock,
+            randomness=randomness,
+            access=self.access,
+            devices=self.phones,
+            messages=MessagesService(devices=self.phones, pushes=pushes),
+            audit=audit,
+            events=events,
+        )
+
+    async def _hear(self, tx: Tx, event: Event) -> None:
+        assert isinstance(event, OperationChanged)
+        self.published.append(event)
+
+    async def start(self) -> Room:
+        async def prepare(tx: Tx) -> None:
+            await tx.run(insert_app, "bank")
+            await tx.run(insert_app, "shop")
+            await self.templates.seed_templates(tx)
+
+        await self.store.write(prepare)
+        return self
+
+    async def create(self, principal: Principal = BANK, **fields: Any) -> Operation:
+        command = CreateOperation(**{"template": "login", "user_id": "alice", **fields})
+        return await self.store.write(self.operations.create, principal, command)
+
+    async def look(self, operation: Operation, principal: Principal = BANK) -> Operation:
+        return await self.store.read(self.operations.get, principal, operation.id)
+
+    async def authorize(self, operation_id: str, registration_id: str = "p1", **more: Any) -> str:
+        return await self.store.write(self.operations.authorize, answer(operation_id, registration_id, **more))
+
+    async def reject(self, operation_id: str, registration_id: str = "p1", **more: Any) -> str:
+        return await self.store.write(self.operations.reject, answer(operation_id, registration_id, **more))
+
+    async def all(self, query: Query[Any]) -> list[Any]:
+        async def read(tx: Tx) -> list[Any]:
+            return await tx.all(query)
+
+        return await self.store.read(read)
+
+
+def answer(
+    operation_id: str,
+    registration_id: str,
+    *,
+    signature: str = "right",
+    factors: str = "possession_knowledge",
+    data: str = "A2",
+    reason: str | None = None,
+) -> Answer:
+    header = SignatureHeader(
+        version=protocol_version("3.3"),
+        activation_id=registration_id,
+        application_key="",
+        nonce=b"",
+        signature_type=factors,
+        signature=signature,
+    )
+    check = SignatureCheck(method="POST", uri_id="/operation/authorize", header=header, body=b"")
+    return Answer(
+        check=check,
+        operation_id=operation_id,
+        address="192.0.2.1",
+        user_agent="Phone/1",
+        data=data,
+        reason=reason,
+    )
+
+
+def with_flags(registration: Registration, *flags: str) -> Registration:
+    return msgspec.structs.replace(registration, flags=flags)
