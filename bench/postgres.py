@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 from tests.peers.postgres import PostgresCluster
 
 
-@contextlib.contextmanager
-def durable_postgres() -> Iterator[PostgresCluster]:
-    """A fresh cluster that keeps what it acknowledged."""
-    cluster = PostgresCluster(durable=True)
+@contextlib.asynccontextmanager
+async def durable_postgres(databases: int) -> AsyncIterator[list[str]]:
+    """A fresh cluster that keeps what it acknowledged, and the URLs of so many empty databases.
+
+    In a thread, since the cluster starts an event loop of its own to ask whether it answers.
+    """
+    cluster = await asyncio.to_thread(PostgresCluster, durable=True)
     try:
-        cluster.start()
-        yield cluster
+        await asyncio.to_thread(cluster.start)
+        names = [await asyncio.to_thread(cluster.new_database) for _ in range(databases)]
+        yield [cluster.url(name) for name in names]
     finally:
-        cluster.remove()
+        await asyncio.to_thread(cluster.remove)

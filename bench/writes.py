@@ -29,8 +29,7 @@ async def sqlite_writes() -> list[Figure]:
 
 async def postgres_writes() -> list[Figure]:
     """On PostgreSQL on this machine."""
-    with durable_postgres() as cluster:
-        url, other = cluster.url(cluster.new_database()), cluster.url(cluster.new_database())
+    async with durable_postgres(databases=2) as (url, other):
         orm_url = other.replace("postgresql://", "postgresql+asyncpg://")
         return [await _compare("writes-postgres", url, orm_url, target=3000, ratio=2.5)]
 

@@ -12,7 +12,9 @@ RingbackError
 ├── NotFound                          404  no such address
 ├── MethodNotAllowed                  405
 ├── BodyTooLarge                      413
+├── HostUnknown                       421
 ├── TooManyRequests                   429
+├── HeadersTooLarge                   431
 ├── AppNotFound, AppExists, UserNotFound, UserExists                       apps and access
 ├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
 ├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists, TemplateInUse
@@ -141,6 +143,20 @@ class BodyTooLarge(RingbackError):
     """The body is larger than this server accepts."""
 
     status = 413
+    code = "ERROR_REQUEST"
+
+
+class HeadersTooLarge(RingbackError):
+    """The header fields or the address are larger than this server accepts."""
+
+    status = 431
+    code = "ERROR_REQUEST"
+
+
+class HostUnknown(RingbackError):
+    """This listener does not answer to that Host name; see RINGBACK_INTERNAL_HOSTS."""
+
+    status = 421
     code = "ERROR_REQUEST"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,8 @@ def prepare_data_folder(settings: Settings) -> None:
     folder = settings.data_folder
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = folder / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):  # without a name: several processes may start at once
+            pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise StartRefused(f"The data folder {folder} cannot be written: {reason}.", cause=error) from error

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from litestar import Litestar
 
 from ringback import observe
 from ringback.access import AccessService, BasicAuthenticator
@@ -74,8 +73,9 @@ def wire(installation: Installation) -> Rooms:
     limits = _device_limits(settings)
     devices = DevicesService(vault=vault, apps=apps, access=access, audit=audit, events=events, limits=limits, **source)
     messages = MessagesService(devices=devices, pushes=pushes)
+    templates = TemplatesService(clock=installation.clock, audit=audit)
     operations = OperationsService(
-        access=access, devices=devices, messages=messages, audit=audit, events=events, **source
+        access=access, devices=devices, messages=messages, audit=audit, events=events, templates=templates, **source
     )
     return Rooms(
         audit=audit,
@@ -87,7 +87,7 @@ def wire(installation: Installation) -> Rooms:
         outbox=outbox,
         streams=LocalStreams(store=store, mailbox=mailbox, registrations=devices),
         operations=operations,
-        templates=TemplatesService(audit=audit),
+        templates=templates,
         jobs=(
             Job("registrations that expire", 5, devices.expire_registrations),
             Job("operations that expire", 5, operations.expire_operations),
@@ -118,18 +118,19 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
         ),
         Routes(),
     )
-    public: Litestar
-    internal: Litestar
-    documents = documentation_routes(lambda: openapi_json(internal), lambda: openapi_json(public))
+    release = version("ringback")
+    documents = documentation_routes(
+        lambda: openapi_json(
+            routes.internal, title="Ringback: back ends", version=release, server_url=settings.internal_base
+        ),
+        lambda: openapi_json(routes.public, title="Ringback: phones", version=release, server_url=settings.public_base),
+    )
     shared: dict[str, Any] = {
-        "version": version("ringback"),
         "authenticator": rooms.authenticator,
         "body_limit_bytes": settings.body_limit_bytes,
     }
-    public = make_app(routes.public, title="Ringback: phones", server_url=settings.public_base, **shared)
-    internal = make_app(
-        (routes + documents).internal, title="Ringback: back ends", server_url=settings.internal_base, **shared
-    )
+    public = make_app(routes.public, **shared)
+    internal = make_app((routes + documents).internal, **shared)
     return (
         Edge(public, trusted_proxies=settings.trusted_proxies, hosts=None),
         Edge(internal, trusted_proxies=settings.trusted_proxies, hosts=_internal_hosts(settings)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from ringback.control import ControlServer
-from ringback.errors import StoreUnavailable
+from ringback.errors import StoreUnavailable, UniqueViolation
 from ringback.http import Certificate, Listener
 from ringback.installation import Installation, open_installation
 from ringback.jobs import run_jobs
@@ -59,7 +59,8 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with open_installation(settings, lock=lock) as installation:
         rooms = wire(installation)
-        await installation.store.write(rooms.seed)
+        with contextlib.suppress(UniqueViolation):  # another process that starts at this moment was first
+            await installation.store.write(rooms.seed)
         async with contextlib.AsyncExitStack() as running:
             if roles.worker:
                 await running.enter_async_context(_worker(installation, rooms))

@@ -1,7 +1,7 @@
 """Several processes on one machine: N `http` roles and one `worker` share the sockets and PostgreSQL.
 
 The supervisor binds the sockets, prepares the database, starts the children, starts again what died, and at the end
-lets them drain. It serves nothing itself.
+lets them drain. It serves nothing itself. A child notices by a pipe when the supervisor is gone, and stops too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    children = [_Child("http", sockets) for _ in range(settings.workers)] + [_Child("worker", None)]
+    # Nobody writes to it: it is closed when the supervisor ends, however it ends.
+    lifeline, held = os.pipe()
+    children = [_Child("http", sockets, lifeline) for _ in range(settings.workers)] + [_Child("worker", None, lifeline)]
     tasks = [asyncio.create_task(child.keep_running(stop)) for child in children]
     try:
         ready = asyncio.create_task(_all_ready(children))
@@ -50,6 +52,8 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
         stop.set()
         await asyncio.gather(*(child.end() for child in children))
         await asyncio.gather(*tasks, return_exceptions=True)
+        os.close(lifeline)
+        os.close(held)
 
 
 async def _all_ready(children: list[_Child]) -> None:
@@ -60,9 +64,10 @@ async def _all_ready(children: list[_Child]) -> None:
 class _Child:
     """One process, started again when it dies."""
 
-    def __init__(self, role: str, sockets: Sockets | None) -> None:
+    def __init__(self, role: str, sockets: Sockets | None, lifeline: int) -> None:
         self._role = role
         self._sockets = sockets
+        self._lifeline = lifeline
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
 
@@ -81,8 +86,9 @@ class _Child:
 
     async def _run_once(self) -> int:
         read_end, write_end = os.pipe()
-        shared = [write_end]
+        shared = [write_end, self._lifeline]
         command = [sys.executable, "-m", "ringback", "role", self._role, "--ready-descriptor", str(write_end)]
+        command += ["--lifeline-descriptor", str(self._lifeline)]
         if self._sockets is not None:
             public, internal = self._sockets.public.fileno(), self._sockets.internal.fileno()
             command += ["--public-descriptor", str(public), "--internal-descriptor", str(internal)]

@@ -1,4 +1,4 @@
-"""A phone for tests: builds messages with the protocols' client side, and keeps its counter as openly as a test needs."""
+"""A phone for tests: builds messages with the protocols' client side and lets a test play with its counter."""
 
 from __future__ import annotations
 

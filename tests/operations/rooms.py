@@ -1,5 +1,7 @@
 """The room with stand-ins around it: what phones prove is decided by the test."""
 
+# ruff: noqa: ARG002 - stand-ins take what they do not need
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -116,7 +118,7 @@ class Room:
         events.subscribe(self._hear)
         self.outbox = Outbox(store=store, clock=clock, randomness=randomness)
         pushes = Pushes(clock=clock, randomness=randomness, outbox=self.outbox, kinds={"local"})
-        self.templates = TemplatesService(audit=audit)
+        self.templates = TemplatesService(clock=clock, audit=audit)
         self.operations = OperationsService(
             clock=clock,
             randomness=randomness,
@@ -125,6 +127,7 @@ class Room:
             messages=MessagesService(devices=self.phones, pushes=pushes),
             audit=audit,
             events=events,
+            templates=self.templates,
         )
 
     async def _hear(self, tx: Tx, event: Event) -> None:
@@ -141,6 +144,8 @@ class Room:
         return self
 
     async def create(self, principal: Principal = BANK, **fields: Any) -> Operation:
+        """An operation of alice; a later one has a later id, which within a millisecond is chance."""
+        self.clock.advance(0.001)
         command = CreateOperation(**{"template": "login", "user_id": "alice", **fields})
         return await self.store.write(self.operations.create, principal, command)
 

@@ -71,7 +71,7 @@ async def running(outbox: Outbox) -> AsyncIterator[None]:
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
             await asyncio.sleep(0.01)
 
 

@@ -23,3 +23,7 @@ def rotate(*, as_json: bool) -> None:
         return
     click.echo(f"The instance key is now {rotated['instance_key']}, in {rotated['key_file']}.")
     click.echo("Copy the key file to where you keep it (not beside the backups), and to every other server.")
+    click.echo(
+        "Backups made before this open only with the key file as it was then: keep that copy as long as them."
+        " If there is none, make a new backup now."
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -87,10 +90,17 @@ def worker(config_file: str | None) -> None:
 @click.command(hidden=True, help="One process of `serve --workers N`; started by the supervisor.")
 @click.argument("name", type=click.Choice(["http", "worker"]))
 @click.option("--ready-descriptor", type=int, required=True)
+@click.option("--lifeline-descriptor", type=int, required=True)
 @click.option("--public-descriptor", type=int)
 @click.option("--internal-descriptor", type=int)
-def role(name: str, ready_descriptor: int, public_descriptor: int | None, internal_descriptor: int | None) -> None:
-    """Serves on sockets that were inherited and tells the supervisor when it is ready."""
+def role(
+    name: str,
+    ready_descriptor: int,
+    lifeline_descriptor: int,
+    public_descriptor: int | None,
+    internal_descriptor: int | None,
+) -> None:
+    """Serves on sockets that were inherited and tells the supervisor when it is ready; stops when that is gone."""
     from ringback.observe import configure_logging
     from ringback.serving import Roles, Sockets, serve
 
@@ -101,8 +111,14 @@ def role(name: str, ready_descriptor: int, public_descriptor: int | None, intern
         sockets = Sockets(socket.socket(fileno=public_descriptor), socket.socket(fileno=internal_descriptor))
     roles = Roles(http=name == "http", worker=name == "worker")
 
+    def supervisor_is_gone() -> None:
+        asyncio.get_running_loop().remove_reader(lifeline_descriptor)
+        signal.raise_signal(signal.SIGTERM)
+
     def announce() -> None:
-        os.write(ready_descriptor, b"1")
+        asyncio.get_running_loop().add_reader(lifeline_descriptor, supervisor_is_gone)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ready_descriptor, b"1")
         os.close(ready_descriptor)
 
     _run(serve(settings, sockets, roles=roles, lock=False, announce=announce))

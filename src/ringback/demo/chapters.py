@@ -7,7 +7,7 @@ from typing import Any
 
 from ringback.demo.stage import Credentials
 from ringback.demo.story import Chapter, Story
-from ringback.softphone import POSSESSION, Phone, Push, PushStream, RefusedByServer, SignatureRefused, Unlock
+from ringback.softphone import Phone, PhoneOperation, Push, PushStream, RefusedByServer, SignatureRefused, Unlock
 
 PIN = "1357"
 WRONG_PIN = "0000"
@@ -69,7 +69,7 @@ async def the_back_end_asks(story: Story) -> None:
         story.check(waiting[0].form_data.title, "the phone has a title to show")
     story.narrator.show(f"{waiting[0].form_data.title}: {waiting[0].form_data.message}")
     async with story.step("Alice → Phone → Ringback: approve, with the PIN"):
-        await phone.approve(operation_id, Unlock(pin=PIN))
+        await phone.approve_shown(waiting[0], Unlock(pin=PIN))
         story.check(await _left(phone, operation_id) == 0, "nothing waits for Alice any more")
     async with story.step("Bank's back end → Ringback: what did Alice say?"):
         seen = await stage.operation(operation_id)
@@ -77,8 +77,9 @@ async def the_back_end_asks(story: Story) -> None:
         activation_id = seen.get("additionalData", {}).get("activationId")
         story.check(activation_id == stage.registrations["first"], "it is known which phone approved it")
     async with story.step("Phone → Ringback: approve once more"):
-        refused = await _refused(phone, operation_id)
-        story.check(refused, "a finished operation cannot be approved again")
+        said = await _approval_refused(phone, waiting[0])
+        story.check(said == "OPERATION_ALREADY_FINISHED", "a finished operation cannot be approved again")
+        story.check((await stage.operation(operation_id))["status"] == "APPROVED", "and stays as it was")
 
 
 async def a_message_is_signed(story: Story) -> None:
@@ -119,7 +120,7 @@ async def a_stolen_phone(story: Story) -> None:
         story.check(refused == ATTEMPTS, "each of them was refused")
         story.check((await phone.status()).status == "BLOCKED", "the phone reads that it is BLOCKED")
     async with story.step("Alice → Phone → Ringback: the right PIN, too late"):
-        story.check(await _signature_refused(phone), "a blocked phone cannot sign")
+        story.check(await _right_pin_refused(phone), "a blocked phone cannot sign")
     async with story.step("Bank's back end → Ringback: why? Then unblock it"):
         seen = await stage.registration(registration_id)
         story.check(seen["registrationStatus"] == "BLOCKED", "the back end sees it BLOCKED")
@@ -141,14 +142,18 @@ async def a_second_phone(story: Story) -> None:
     async with story.step("Bank's back end → Ringback: ask Alice to pay again"):
         operation_id = await _ask_for_payment(story)
     async with story.step("Alice → second phone → Ringback: reject, I did not order this"):
-        story.check(await _left(phone, operation_id) == 1, "the second phone shows it as well")
+        shown = {name: await _shown(stage.phones[name], operation_id) for name in ("first", "second")}
+        story.check(all(shown.values()), "both of her phones show it")
         await phone.reject(operation_id, "UNEXPECTED_OPERATION")
         story.check(await _left(phone, operation_id) == 0, "it is gone from the second phone")
         story.check(await _left(stage.phones["first"], operation_id) == 0, "and from the first")
     async with story.step("Bank's back end → Ringback: what did Alice say?"):
         seen = await stage.operation(operation_id)
         story.check(seen["status"] == "REJECTED", "the operation is REJECTED")
-        story.check(await _refused(stage.phones["first"], operation_id), "and the first phone cannot approve it now")
+        said = await _approval_refused(stage.phones["first"], shown["first"])
+        story.check(said.startswith("OPERATION_"), "and the first phone cannot approve it now")
+        seen = await stage.operation(operation_id)
+        story.check(seen["status"] == "REJECTED", "it stays REJECTED")
 
 
 CHAPTERS = (
@@ -171,12 +176,14 @@ async def _enrol(story: Story, name: str, *, show_qr_code: bool) -> Phone:
         story.check(qr_code.startswith(created["activationCode"] + "#"), "the QR code carries a signed code")
     if show_qr_code:
         story.narrator.qr_code(qr_code)
-    async with story.step(f"Alice → {name} phone: scans the QR code and chooses a PIN; phone ⇄ Ringback: exchange keys"):
+    async with story.step(
+        f"Alice → {name} phone: scans the QR code and chooses a PIN; phone ⇄ Ringback: exchange keys"
+    ):
         activated = await phone.activate(
             stage.public_url, stage.sdk_config, qr_code, name=f"Alice's {name} phone", pin=PIN
         )
         story.check(activated.activation_id == registration_id, "phone and back end mean the same registration")
-        story.check(await _signature_refused(phone), "nothing can be signed before the back end commits")
+        story.check(await _right_pin_refused(phone), "nothing can be signed before the back end commits")
     async with story.step("Bank's back end → Ringback: compare the fingerprint and commit"):
         pending = await stage.registration(registration_id)
         story.check(pending["registrationStatus"] == "PENDING_COMMIT", "the registration waits for the commit")
@@ -213,17 +220,23 @@ async def _left(phone: Phone, operation_id: str) -> int:
     return sum(operation.id == operation_id for operation in await phone.list_operations())
 
 
-async def _refused(phone: Phone, operation_id: str) -> bool:
+async def _shown(phone: Phone, operation_id: str) -> PhoneOperation | None:
+    return next((operation for operation in await phone.list_operations() if operation.id == operation_id), None)
+
+
+async def _approval_refused(phone: Phone, operation: PhoneOperation | None) -> str:
+    """What the server said to a rightly signed approval; empty when it took it."""
     try:
-        await phone.approve(operation_id, Unlock(pin=PIN))
+        if operation is not None:
+            await phone.approve_shown(operation, Unlock(pin=PIN))
     except RefusedByServer as error:
-        return error.server_code.startswith("OPERATION_")
-    return False
+        return error.server_code
+    return ""
 
 
-async def _signature_refused(phone: Phone) -> bool:
+async def _right_pin_refused(phone: Phone) -> bool:
     try:
-        await phone.validate(POSSESSION)
+        await phone.validate(Unlock(pin=PIN))
     except SignatureRefused:
         return True
     return False

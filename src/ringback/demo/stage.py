@@ -59,7 +59,7 @@ class BackEnd:
 class Stage:
     """The scene. Chapters add what later ones need: `back_end`, `app`, `phones`."""
 
-    def __init__(  # noqa: PLR0913 - all of the scene
+    def __init__(
         self,
         *,
         session: aiohttp.ClientSession,

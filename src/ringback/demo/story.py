@@ -42,6 +42,13 @@ class Report(msgspec.Struct, rename="camel"):
     error: str | None = None
     milliseconds: float = 0.0
 
+    def where(self) -> str:
+        """`chapter: step` that the story has come to."""
+        if not self.chapters:
+            return "Setting the stage"
+        chapter = self.chapters[-1]
+        return f"{chapter.title}: {chapter.steps[-1].title if chapter.steps else 'before its first step'}"
+
     def fail(self, where: str, error: str) -> None:
         """Remembers the first failure."""
         if self.ok:
@@ -113,9 +120,8 @@ class Chapter(msgspec.Struct, frozen=True):
     play: Callable[[Story], Awaitable[None]]
 
 
-async def play(chapters: Sequence[Chapter], stage: Stage, narrator: Narrator) -> Report:
-    """Plays the chapters in order up to the first failure, which is in the report and never raised."""
-    report = Report()
+async def play(chapters: Sequence[Chapter], stage: Stage, narrator: Narrator, report: Report) -> None:
+    """Plays the chapters in order up to the first failure, which goes into the report and is never raised."""
     started = time.perf_counter()
     for number, chapter in enumerate(chapters, start=1):
         record = ChapterRecord(chapter.title)
@@ -126,14 +132,12 @@ async def play(chapters: Sequence[Chapter], stage: Stage, narrator: Narrator) ->
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is the report's to tell
-            step = record.steps[-1].title if record.steps else "before its first step"
-            report.fail(f"{chapter.title}: {step}", _reason(error, STEP_SECONDS))
+            report.fail(report.where(), _reason(error, STEP_SECONDS))
             break
         if not record.steps:
-            report.fail(f"{chapter.title}: no step", NothingChecked.default_message())
+            report.fail(report.where(), NothingChecked.default_message())
             break
     report.milliseconds = round((time.perf_counter() - started) * 1000, 1)
-    return report
 
 
 def _reason(error: BaseException, seconds: float) -> str:

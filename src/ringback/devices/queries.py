@@ -184,7 +184,7 @@ push_targets_of_user = Query(
     "Push tokens of a user's active registrations.",
     "SELECT p.registration_id, r.app_id, p.kind, p.token FROM registrations AS r"
     " JOIN push_tokens AS p ON p.registration_id = r.id"
-    " WHERE r.user_id = $1 AND r.status = 'ACTIVE' ORDER BY r.id, p.kind",
+    " WHERE r.user_id = $1 AND r.status = 'ACTIVE'",
     row=PushTarget,
 )
 release_push_token = Command(

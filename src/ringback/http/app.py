@@ -12,50 +12,49 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
 
-from ringback.http.guards import Authenticator, RequireRole
+from ringback.http.guards import Authenticator, Guard
+from ringback.http.methods import with_options
 from ringback.http.render import render_error
-
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 def make_app(
     handlers: Sequence[BaseRouteHandler],
     *,
-    title: str,
-    version: str,
-    server_url: str,
     authenticator: Authenticator,
     body_limit_bytes: int,
 ) -> Litestar:
-    """The application; `openapi_json(app)` is its documentation."""
+    """The application. It does not describe itself, since Litestar would add pages of its own; see `openapi_json`."""
     return Litestar(
-        route_handlers=list(handlers),
-        guards=[RequireRole(authenticator)],
+        route_handlers=with_options(handlers),
+        before_request=Guard(authenticator),
         exception_handlers={Exception: render_error},
-        response_headers=_SECURITY_HEADERS,
         request_max_body_size=body_limit_bytes,
         response_cache_config=ResponseCacheConfig(),
-        openapi_config=OpenAPIConfig(
-            title=title,
-            version=version,
-            servers=[Server(url=server_url)],
-            components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
-            render_plugins=[],
-            path="/no-litestar-pages",
-        ),
+        openapi_config=None,
         logging_config=None,
         debug=False,
     )
 
 
-def openapi_json(app: Litestar) -> bytes:
-    """The OpenAPI 3.1 document of an application."""
-    document: dict[str, Any] = app.openapi_schema.to_schema()
-    return msgspec.json.encode(document)
+def openapi_json(handlers: Sequence[BaseRouteHandler], *, title: str, version: str, server_url: str) -> bytes:
+    """The OpenAPI 3.1 document of the handlers; made by an application that is never served."""
+    config = OpenAPIConfig(
+        title=title,
+        version=version,
+        servers=[Server(url=server_url)],
+        components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
+    )
+    unserved = Litestar(route_handlers=list(handlers), openapi_config=config, logging_config=None)
+    return msgspec.json.encode(_with_any_of(unserved.openapi_schema.to_schema()))
+
+
+def _with_any_of(node: Any) -> Any:
+    """Litestar writes a union as `oneOf`, which forbids a value that fits two members; msgspec allows it."""
+    if isinstance(node, dict):
+        return {"anyOf" if name == "oneOf" else name: _with_any_of(item) for name, item in node.items()}
+    if isinstance(node, list):
+        return [_with_any_of(item) for item in node]
+    return node
 
 
 def json_response(body: bytes) -> Response[bytes]:

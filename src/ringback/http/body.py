@@ -30,6 +30,7 @@ def decode(body: bytes, shape: type[T], *, optional: bool = False) -> T:
     if optional and not body.strip():
         return shape()
     try:
+        body.decode()  # msgspec does not look into what it skips
         value: T = _decoder(shape).decode(body)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), error) from error

@@ -6,12 +6,11 @@ import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import msgspec
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from ringback.errors import StartRefused
+from ringback.errors import HeadersTooLarge, HostUnknown, InvalidRequest, RingbackError, StartRefused
 from ringback.http.guards import PEER, TRUSTED_PEER
-from ringback.http.schema import Problem
+from ringback.http.render import SECURITY_HEADERS, error_body
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -19,6 +18,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_HEADER_BYTES = 32_768
 MAX_PATH_BYTES = 8_192
+_SECURITY_FIELDS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 class Edge:
@@ -45,9 +45,11 @@ class Edge:
             scope[TRUSTED_PEER] = bool(self._networks) and self._is_trusted(peer)
             refusal = self._refusal(scope)
             if refusal is not None:
-                await _answer(send, *refusal)
+                await _answer(send, scope["path"], refusal)
                 return
-        await self._app(scope, receive, send)
+            if scope["method"] == "HEAD":  # as GET; uvicorn, which keeps its own scope, leaves the body out
+                scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, _with_security_headers(send))
 
     def _is_trusted(self, peer: str | None) -> bool:
         try:
@@ -56,20 +58,20 @@ class Edge:
             return False
         return any(address in network for network in self._networks)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+    def _refusal(self, scope: Scope) -> RingbackError | None:
         size, host, hosts = 0, "", 0
         for name, value in scope["headers"]:
             size += len(name) + len(value)
             if name == b"host":
                 host, hosts = value.decode("latin-1"), hosts + 1
         if size > MAX_HEADER_BYTES or len(scope["raw_path"]) + len(scope["query_string"]) > MAX_PATH_BYTES:
-            return 431, "HeadersTooLarge", "The header fields or the address are larger than this server accepts."
+            return HeadersTooLarge()
         if b"%00" in scope["raw_path"] or b"%00" in scope["query_string"]:
-            return 400, "NulRefused", "The address must not contain the character U+0000."
+            return InvalidRequest("The address must not contain the character U+0000.")
         if hosts > 1:
-            return 400, "HostAmbiguous", "Send one Host header field."
+            return InvalidRequest("Send one Host header field.")
         if self._hosts is not None and _host_name(host) not in self._hosts:
-            return 421, "HostUnknown", "This listener does not answer to that Host name; see RINGBACK_INTERNAL_HOSTS."
+            return HostUnknown()
         return None
 
 
@@ -90,8 +92,22 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-async def _answer(send: Send, status: int, title: str, detail: str) -> None:
-    body = msgspec.json.encode(Problem(title=title, status=status, detail=detail))
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+def _with_security_headers(send: Send) -> Send:
+    """Adds what every answer carries; here rather than in Litestar, which would copy it for each request."""
+
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            present = {name for name, _ in headers}
+            message["headers"] = [*headers, *(field for field in _SECURITY_FIELDS if field[0] not in present)]
+        await send(message)
+
+    return send_with_headers
+
+
+async def _answer(send: Send, path: str, error: RingbackError) -> None:
+    body, media_type = error_body(path, error)
+    fields = {"content-type": media_type, "content-length": str(len(body)), **SECURITY_HEADERS}
+    headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

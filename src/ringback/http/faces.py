@@ -10,7 +10,6 @@ import msgspec
 from litestar import delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 
-from ringback.http.guards import require_json
 from ringback.http.openapi import describe
 
 Handler = Callable[..., Any]
@@ -63,12 +62,13 @@ class Face:
         status: int = 200,
         summary: str = "",
         header: Sequence[str] = (),
+        optional_header: Sequence[str] = (),
         **options: Any,
     ) -> Callable[[Handler], BaseRouteHandler]:
         """Makes the handler.
 
-        `request`: the Struct that the body is decoded to; `header`: header fields to document, such as
-        X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue.
+        `request`: the Struct that the body is decoded to; `header` and `optional_header`: header fields to document,
+        such as X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue.
         """
         role = self._role if role == "default" else role
         made: BaseRouteHandler = method(
@@ -78,8 +78,7 @@ class Face:
             summary=summary or None,
             status_code=status,
             sync_to_thread=None,
-            guards=[require_json] if request is not None else None,
-            operation_class=describe(self.name, request, role, header, status),
+            operation_class=describe(self.name, request, role, status, header=header, optional_header=optional_header),
             opt={"role": role, "face": self.name, "request": request},
             **options,
         )

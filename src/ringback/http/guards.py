@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Any, Protocol
 
 from litestar import Request
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from ringback.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from ringback.principal import Principal
@@ -37,6 +36,7 @@ def remote_address(request: Request[Any, Any, Any]) -> str:
     return request.client.host if request.client else "unknown"
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str | None) -> bool:
     """Whether the peer is this machine. A Unix socket has no host."""
     if host is None:
@@ -47,38 +47,45 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def require_json(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """A body, if there is one, must say that it is JSON."""
-    headers = connection.headers
-    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
-        return
-    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        hint = "Send the body as application/json."
-        raise InvalidRequest(hint, violations=(Violation("Content-Type", kind[:100], hint),))
+class Guard:
+    """Runs before every handler, as Litestar's `before_request`; its `guards` would copy the handler each time.
 
-
-class RequireRole:
-    """Asks the authenticator who calls, over a connection that may carry a password, and looks at the role."""
+    A handler's `opt` says what to look at: `request` (a body must be JSON) and `role` (who may call).
+    """
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Raises NotAuthenticated or NotAllowed; otherwise leaves the principal in the connection's scope."""
-        role = handler.opt.get("role")
-        if role is None:
-            return
-        scope: Any = connection.scope
+    async def __call__(self, request: Request[Any, Any, Any]) -> None:
+        """Raises InvalidRequest, NotAuthenticated or NotAllowed; otherwise leaves the principal in the scope."""
+        handler_opt = request.route_handler.opt
+        role = handler_opt.get("role")
+        if role is not None:
+            await self._require_role(request, role)
+        if handler_opt.get("request") is not None:
+            _require_json(request)
+
+    async def _require_role(self, request: Request[Any, Any, Any], role: str) -> None:
+        scope: Any = request.scope
         if scope["scheme"] != "https" and not scope.get(TRUSTED_PEER) and not is_loopback(scope.get(PEER)):
             raise NotAuthenticated(
                 "Passwords are taken over TLS only. Set RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY, or name your"
                 " proxy in RINGBACK_TRUSTED_PROXIES.",
             )
-        authorization = connection.headers.get("authorization")
+        authorization = request.headers.get("authorization")
         if not authorization:
             raise NotAuthenticated
         principal = await self._authenticator.authenticate(authorization)
         if role not in {"any", principal.role}:
             raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")
         scope[PRINCIPAL] = principal
+
+
+def _require_json(request: Request[Any, Any, Any]) -> None:
+    headers = request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        hint = "Send the body as application/json."
+        raise InvalidRequest(hint, violations=(Violation("Content-Type", kind[:100], hint),))

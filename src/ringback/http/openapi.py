@@ -16,9 +16,12 @@ _REFUSALS = {
     "401": "Not authenticated.",
     "403": "Not allowed for this role.",
     "404": "Nothing at this address.",
+    "409": "It is there already, or something else needs it.",
     "413": "The body is too large.",
+    "431": "The header fields or the address are too large.",
     "503": "The database does not answer; try again.",
 }
+_OF_USERS = ("401", "403")
 
 
 def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
@@ -40,12 +43,20 @@ def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def describe(
-    face: str, request: type[msgspec.Struct] | None, role: str | None, header: Sequence[str], status: int
+    face: str,
+    request: type[msgspec.Struct] | None,
+    role: str | None,
+    status: int,
+    *,
+    header: Sequence[str] = (),
+    optional_header: Sequence[str] = (),
 ) -> type[Operation]:
     """The Operation class of one handler, completed after Litestar filled in what the signature says."""
     error = Problem if face == "native" else ErrorEnvelope
     error_kind = "application/problem+json" if face == "native" else "application/json"
-    codes = [code for code in _REFUSALS if code not in ("401", "403") or role is not None or face == "mobile"]
+    names_a_user, makes = role is not None or face == "mobile", face == "native" and status == 201
+    codes = [code for code in _REFUSALS if (names_a_user or code not in _OF_USERS) and (makes or code != "409")]
+    fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
 
     @dataclass
     class Described(Operation):
@@ -57,8 +68,8 @@ def describe(
                     required=any(f.required for f in msgspec.structs.fields(request)),
                 )
             described = [
-                Parameter(name=name, param_in="header", required=True, schema=Schema(type="string"))  # type: ignore[arg-type]
-                for name in header
+                Parameter(name=name, param_in="header", required=required, schema=Schema(type="string"))  # type: ignore[arg-type]
+                for name, required in fields
             ]
             if described:
                 self.parameters = [*(self.parameters or []), *described]

@@ -20,11 +20,19 @@ from ringback.errors import (
     StoreUnavailable,
     Violation,
 )
+from ringback.http.methods import allow_header
 from ringback.http.schema import ErrorEnvelope, ErrorObject, Problem
 
 _log = structlog.get_logger("ringback.http")
 _ENVELOPED = ("/powerauth-cloud", "/enrollment-server")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 _FROM_STATUS: dict[int, type[RingbackError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+_HUNG_UP = "client disconnected prematurely"
+"""Litestar's words for a client that went before its body was whole: nothing went wrong here, and nobody listens."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -42,15 +50,19 @@ def render_error(request: Request[Any, Any, Any], exception: Exception) -> Respo
             exc_info=exception if error.status == 500 else None,
         )
     headers = {}
+    allowed = getattr(exception, "headers", None) or {}
+    if error.status == 405 and "allow" in allowed:
+        headers["Allow"] = allow_header(set(allowed["allow"].split(", ")))
     if error.status == 401 and not path.startswith("/enrollment-server"):
         headers["WWW-Authenticate"] = 'Basic realm="Ringback", charset="UTF-8"'
     if isinstance(error, StoreUnavailable):
         headers["Retry-After"] = "1"
-    body, media_type = _body(path, error)
+    body, media_type = error_body(path, error)
     return Response(body, status_code=error.status, media_type=media_type, headers=headers)
 
 
-def _body(path: str, error: RingbackError) -> tuple[bytes, str]:
+def error_body(path: str, error: RingbackError) -> tuple[bytes, str]:
+    """The body in the words of the API that the path belongs to, and its media type."""
     if path.startswith(_ENVELOPED):
         code = error.code
         if isinstance(error, InvalidRequest) and path.startswith("/enrollment-server"):
@@ -76,7 +88,7 @@ def _translate(exception: Exception) -> RingbackError:
         return NotAuthenticated(cause=exception)
     if exception.status_code in _FROM_STATUS:
         return _FROM_STATUS[exception.status_code](cause=exception)
-    if exception.status_code >= 500:
+    if exception.status_code >= 500 and exception.detail != _HUNG_UP:
         return RingbackError(cause=exception)
     return _invalid(exception)
 

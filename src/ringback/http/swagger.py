@@ -29,6 +29,7 @@ def _file(name: str) -> bytes:
 
 def documentation_routes(internal_document: Callable[[], bytes], public_document: Callable[[], bytes]) -> Routes:
     """The pages; the documents are made on the first request, so that a start does not wait for them."""
+    internal_json, public_json = cache(internal_document), cache(public_document)
     served = {path.name for path in FOLDER.iterdir() if path.suffix in _TYPES}
 
     @get("/powerauth-cloud/swagger-ui/{name:str}", include_in_schema=False)
@@ -48,10 +49,10 @@ def documentation_routes(internal_document: Callable[[], bytes], public_document
 
     @get("/powerauth-cloud/v3/api-docs", include_in_schema=False)
     async def internal_api() -> Response[Any]:
-        return json_response(internal_document())
+        return json_response(internal_json())
 
     @get("/powerauth-cloud/v3/api-docs/public", include_in_schema=False)
     async def public_api() -> Response[Any]:
-        return json_response(public_document())
+        return json_response(public_json())
 
     return Routes(internal=[swagger_ui, documentation, internal_api, public_api])

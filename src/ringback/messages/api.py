@@ -33,7 +33,8 @@ def routes(store: Store, devices: MacTokens, streams: LocalStreams) -> Routes:
         tag="Push",
         operation_id="localPushStream",
         summary="Pushes of kind `local` as Server-Sent Events; resumes after Last-Event-ID.",
-        header=(TOKEN_HEADER, "Last-Event-ID"),
+        header=(TOKEN_HEADER,),
+        optional_header=("Last-Event-ID",),
         media_type="text/event-stream",
     )
     async def local_push_stream(request: Req) -> Stream:

@@ -70,6 +70,10 @@ class LocalStreams:
         self._closed = False
         self._unsubscribe = store.subscribe(WAKE_CHANNEL, self._wake_all)
 
+    def count(self) -> int:
+        """How many are open."""
+        return sum(len(seats) for seats in self._seats.values())
+
     def close(self) -> None:
         """Ends every stream, those that are opened later at once: the server stops."""
         self._closed = True

@@ -43,7 +43,7 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
         operation_id="createOperationTemplate",
         summary="With an Idempotency-Key the same request may be sent again: same content, same answer.",
         request=OperationTemplate,
-        header=(IDEMPOTENCY_KEY,),
+        optional_header=(IDEMPOTENCY_KEY,),
         status=201,
     )
     async def create_template(request: Req, body: bytes) -> OperationTemplate:
@@ -55,7 +55,9 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
         async def create(tx: Any) -> OperationTemplate:
             return await templates.create(tx, principal_of(request), template, repeated=bool(key))
 
-        return await store.write(create)
+        created = await store.write(create)
+        templates.forget()
+        return created
 
     @native.put(
         "/operation-templates/{name:str}",
@@ -64,11 +66,15 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
         request=TemplateContent,
     )
     async def replace_template(request: Req, name: str, body: bytes) -> OperationTemplate:
-        return await store.write(templates.replace, principal_of(request), name, decode(body, TemplateContent))
+        content = decode(body, TemplateContent)
+        replaced = await store.write(templates.replace, principal_of(request), name, content)
+        templates.forget()
+        return replaced
 
     @native.delete("/operation-templates/{name:str}", tag=TAG, operation_id="deleteOperationTemplate")
     async def delete_template(request: Req, name: str) -> Ok:
         await store.write(templates.delete, principal_of(request), name)
+        templates.forget()
         return Ok()
 
     return Routes(internal=[list_templates, get_template, create_template, replace_template, delete_template])

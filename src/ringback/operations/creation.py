@@ -19,6 +19,7 @@ from ringback.store import Tx
 if TYPE_CHECKING:
     from ringback.audit import AuditLog
     from ringback.operations.needs import AppAccess, FanOut, Phones
+    from ringback.operations.templates import TemplatesService
     from ringback.principal import Principal
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -38,6 +39,7 @@ class Creation:
         messages: FanOut,
         audit: AuditLog,
         events: Events,
+        templates: TemplatesService,
     ) -> None:
         self._clock = clock
         self._randomness = randomness
@@ -46,6 +48,7 @@ class Creation:
         self._messages = messages
         self._audit = audit
         self._events = events
+        self._templates = templates
 
     async def create(self, tx: Tx, principal: Principal, command: CreateOperation) -> Operation:
         """See OperationsService.create."""
@@ -55,7 +58,7 @@ class Creation:
         if not app_ids:
             raise AppNotFound
         language = _language(command.language)
-        found = await tx.one(queries.template_for_creation, command.template, language)
+        found = await self._templates.for_creation(tx, command.template, language)
         if found is None:
             raise TemplateNotFound
         template, title, message = found

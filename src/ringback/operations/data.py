@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ringback.errors import invalid_field
 
 _PARAMETER = re.compile(r"\$\{([^{}]*)\}")
-_FIRST_PRINTABLE = 0x20
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 def escape_value(value: str) -> str:
@@ -24,7 +24,7 @@ def escape_value(value: str) -> str:
 def build_data(template: str, parameters: Mapping[str, str]) -> str:
     """The operation's data. Raises InvalidRequest naming the parameter that has a control character."""
     for name, value in parameters.items():
-        if any(ord(character) < _FIRST_PRINTABLE and character != "\n" for character in value):
+        if _CONTROL.search(value):
             raise invalid_field(f"parameters.{name}", "Control characters other than line feed are not allowed.")
 
     def replace(match: re.Match[str]) -> str:

@@ -18,6 +18,9 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     ("PENDING", "FAIL"): "FAILED",
 }
 DEFAULT_LANGUAGE = "en"
+_decode_parameters = msgspec.json.Decoder(dict[str, str]).decode
+_decode_additional = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_types = msgspec.json.Decoder(list[str]).decode
 
 
 def next_status(status: Status, event: Event) -> Status:
@@ -57,15 +60,15 @@ class Operation(msgspec.Struct, frozen=True):
 
     def parameter_map(self) -> dict[str, str]:
         """The parameters, by name."""
-        return msgspec.json.decode(self.parameters, type=dict[str, str])
+        return _decode_parameters(self.parameters)
 
     def additional_map(self) -> dict[str, Any]:
         """What was noted when it was approved or rejected."""
-        return msgspec.json.decode(self.additional_data, type=dict[str, Any])
+        return _decode_additional(self.additional_data)
 
     def signature_type_list(self) -> list[str]:
         """The signature types that approve it, such as `possession_knowledge`."""
-        return msgspec.json.decode(self.signature_types, type=list[str])
+        return _decode_types(self.signature_types)
 
     def is_overdue(self, now_ms: int) -> bool:
         """Whether it still says PENDING though its time is over."""

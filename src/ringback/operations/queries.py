@@ -21,7 +21,10 @@ def _operation_and_app(*values: Any) -> tuple[Operation, str]:
     return _operation(*values[:-1]), values[-1]
 
 
-def _template_and_texts(*values: Any) -> tuple[Template, str | None, str | None]:
+TemplateForCreation = tuple[Template, str | None, str | None]
+
+
+def _template_and_texts(*values: Any) -> TemplateForCreation:
     size = len(Template.__struct_fields__)
     fields = [*values[: size - 2], bool(values[size - 2]), values[size - 1]]
     return Template(*fields), values[size], values[size + 1]
@@ -72,16 +75,17 @@ save_operation = Command(
     expect_one=True,
 )
 
-_EXPIRE = """UPDATE operations SET status = 'EXPIRED', finalized_at = $1, version = version + 1
-    WHERE id IN (SELECT id FROM operations WHERE status = 'PENDING' AND expires_at <= $1 ORDER BY expires_at
-    LIMIT $2{lock}) AND status = 'PENDING' RETURNING id, user_id"""
+_OVERDUE = "SELECT id FROM operations WHERE status = 'PENDING' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"
+_EXPIRE = "UPDATE operations SET status = 'EXPIRED', finalized_at = $1, version = version + 1"
 
 expire_overdue = Query(
     "expire_overdue_operations",
     "Ends what was not answered in time.",
-    _EXPIRE.format(lock=""),
+    f"{_EXPIRE} WHERE id IN ({_OVERDUE}) RETURNING id, user_id",
     writes=True,
-    postgres=_EXPIRE.format(lock=" FOR UPDATE SKIP LOCKED"),
+    # MATERIALIZED: as a subselect, one that locks may be run once for each row, and LIMIT would not hold.
+    postgres=f"WITH overdue AS MATERIALIZED ({_OVERDUE} FOR UPDATE SKIP LOCKED)"
+    f" {_EXPIRE} FROM overdue WHERE operations.id = overdue.id RETURNING operations.id, operations.user_id",
 )
 
 template_for_creation = Query(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ringback.clock import Clock, Randomness
     from ringback.events import Events
     from ringback.operations.needs import AppAccess, FanOut, Phones
+    from ringback.operations.templates import TemplatesService
 
 
 class OperationsService:
@@ -36,6 +37,7 @@ class OperationsService:
         messages: FanOut,
         audit: AuditLog,
         events: Events,
+        templates: TemplatesService,
     ) -> None:
         self._clock = clock
         self._devices = devices
@@ -50,6 +52,7 @@ class OperationsService:
             messages=messages,
             audit=audit,
             events=events,
+            templates=templates,
         )
 
     def is_overdue(self, operation: Operation) -> bool:

@@ -15,6 +15,8 @@ from ringback.store import Tx
 
 if TYPE_CHECKING:
     from ringback.audit import AuditLog
+    from ringback.clock import Clock
+    from ringback.operations.queries import TemplateForCreation
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -53,11 +55,38 @@ SEEDS = (
 )
 
 
-class TemplatesService:
-    """Templates. Methods whose first argument is `tx` are units of work."""
+CACHE_MS = 1_500
+CACHE_ENTRIES = 1_000
 
-    def __init__(self, *, audit: AuditLog) -> None:
+
+class TemplatesService:
+    """Templates. Methods whose first argument is `tx` are units of work.
+
+    What operations are made from is a setting: kept for less than two seconds, and forgotten at once by the process
+    that changed it (`forget`, after COMMIT).
+    """
+
+    def __init__(self, *, clock: Clock, audit: AuditLog) -> None:
+        self._clock = clock
         self._audit = audit
+        self._cached: dict[tuple[str, str], tuple[int, TemplateForCreation]] = {}
+
+    async def for_creation(self, tx: Tx, name: str, language: str) -> TemplateForCreation | None:
+        """A template with title and message in the language, or else in English; None when there is no such template."""
+        now = self._clock.now_ms()
+        cached = self._cached.get((name, language))
+        if cached is not None and 0 <= now - cached[0] < CACHE_MS:
+            return cached[1]
+        found = await tx.one(queries.template_for_creation, name, language)
+        if found is not None:
+            if len(self._cached) >= CACHE_ENTRIES:
+                self._cached.clear()
+            self._cached[name, language] = (now, found)
+        return found
+
+    def forget(self) -> None:
+        """Drops what is cached: a template was changed."""
+        self._cached.clear()
 
     async def seed_templates(self, tx: Tx) -> None:
         """Writes `login` and `payment` when there is no template at all; what was deleted stays deleted."""

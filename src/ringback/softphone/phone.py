@@ -176,9 +176,16 @@ class Phone:
         Raises OperationUnknown, SignatureRefused, RefusedByServer (finished, expired, cancelled meanwhile).
         """
         operation = await self.operation_detail(operation_id)
+        await self.approve_shown(operation, unlock)
+        return operation
+
+    async def approve_shown(self, operation: PhoneOperation, unlock: Unlock) -> None:
+        """Approves exactly the data of an operation that was fetched, and shown, before.
+
+        Raises SignatureRefused, RefusedByServer (finished, expired, cancelled, or changed meanwhile).
+        """
         body = plain_body({"id": operation.id, "data": operation.data})
         await self._send_signed(unlock, f"{_OPERATION}/authorize", "/operation/authorize", body, StatusOnly)
-        return operation
 
     async def reject(self, operation_id: str, reason: str = "UNKNOWN") -> None:
         """Rejects. reason: UNKNOWN, INCORRECT_DATA, UNEXPECTED_OPERATION, or free text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +22,11 @@ class PostgresLocation(msgspec.Struct, frozen=True):
     """A server and a database: `postgresql://user:password@host:port/database`."""
 
     url: str
+
+    @property
+    def server(self) -> str:
+        """Where the server is, as the URL says it, without user and password."""
+        return urlsplit(self.url).netloc.rpartition("@")[2] or "its usual place on this machine"
 
     def __repr__(self) -> str:
         return "PostgresLocation(url not shown: it may hold a password)"

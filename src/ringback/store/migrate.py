@@ -46,7 +46,7 @@ async def current_revision(location: Location) -> str | None:
             await connection.close(timeout=_CONNECT_SECONDS)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise StartRefused(f"PostgreSQL cannot be reached: {reason}.", cause=error) from error
+        raise StartRefused(f"PostgreSQL at {location.server} cannot be reached: {reason}.", cause=error) from error
 
 
 async def _postgres_revision(connection: Any) -> str | None:

@@ -16,6 +16,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 from ringback.errors import Conflict, StartRefused, StoreUnavailable
 from ringback.store.channels import Channels
+from ringback.store.location import PostgresLocation
 from ringback.store.postgres_notices import Notices
 from ringback.store.postgres_tx import UNAVAILABLE, Composer, PostgresTx
 from ringback.store.unit import Unit
@@ -73,7 +74,9 @@ class PostgresStore:
         try:
             self._pool = await asyncpg.create_pool(
                 self._url,
-                min_size=1,
+                # One to begin with, and no floor: the pool would log a stack trace for each try to restore it.
+                init_size=1,
+                min_size=0,
                 max_size=self._pool_size,
                 timeout=self._connect_seconds,
                 command_timeout=self._statement_seconds,
@@ -85,7 +88,8 @@ class PostgresStore:
             )
         except (asyncpg.PostgresError, ValueError, *UNAVAILABLE) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise StartRefused(f"PostgreSQL cannot be reached: {reason}.", cause=error) from error
+            server = PostgresLocation(self._url).server
+            raise StartRefused(f"PostgreSQL at {server} cannot be reached: {reason}.", cause=error) from error
         self._notices = Notices(self._connect, self._pool, self._channels)
         await self._notices.start()
 

@@ -1,0 +1,59 @@
+"""The whole of both OpenAPI documents against a real server: no 5xx, and no answer that the document does not know."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.documents import INTERNAL_DOCUMENT, PUBLIC_DOCUMENT
+from tests.peers.server import Furnished, ServerProcess
+
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+NOT_HELD = "positive_data_acceptance"
+"""An unknown id is a 400 in PowerAuth Cloud however well-formed it is; so are most requests of a phone without keys."""
+EXAMPLES = 15
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Furnished]]:
+    """Shared by the runs: what one leaves behind is more for the next one to trip over."""
+    folder = tmp_path_factory.mktemp("fuzz") / "data"
+    process = ServerProcess(folder)
+    process.start()
+    yield process, process.furnish()
+    assert process.stop() == 0
+    assert "Traceback" not in process.log()
+
+
+@pytest.mark.parametrize("who", ["nobody", "integration", "admin"])
+def test_internal_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path, who: str) -> None:
+    process, furnished = server
+    authorization = {"nobody": "", "integration": furnished.integration, "admin": furnished.admin}[who]
+    fuzz(process.internal + INTERNAL_DOCUMENT, process.internal, authorization, tmp_path)
+    process.wait_until_ready(5)
+
+
+def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path) -> None:
+    process, _ = server
+    fuzz(process.internal + PUBLIC_DOCUMENT, process.public, "", tmp_path)
+    process.wait_until_ready(5)
+
+
+def fuzz(document: str, base: str, authorization: str, folder: Path) -> None:
+    """Runs schemathesis as its command line does; its report is the message of a failure."""
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", document, "--url", base,
+        "--checks", "all", "--exclude-checks", NOT_HELD, "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
+        "--generation-database", "none", "--warnings", "off", "--no-color", "--no-shrink",
+    ]  # fmt: skip
+    if authorization:
+        command += ["--header", f"Authorization: {authorization}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+    report = "\n".join(line[:300] for line in (done.stdout + done.stderr).splitlines())
+    assert done.returncode == 0, report
+    assert " generated" in report, report

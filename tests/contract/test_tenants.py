@@ -1,0 +1,323 @@
+"""To a back end the objects of another app do not exist: every endpoint answers about them as about unknown ones.
+
+Made from the OpenAPI document: an operation that is not in `ENDPOINTS` fails, so that whoever adds one says here how it
+is asked, or that only admins may.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from ringback.protocols.powerauth.headers import TOKEN_HEADER
+from ringback.softphone import MemoryState, Phone, Unlock
+from tests.contract.documents import Operation, documents_of, operations_of
+from tests.served import Answer, Served
+
+SIGNED = b"pay"
+BIOMETRY = Unlock(biometry=True)
+
+
+@dataclass(frozen=True)
+class Ids:
+    """One of each thing that a request can name."""
+
+    registration_id: str
+    operation_id: str
+    user_id: str
+    app_id: str
+    username: str
+    signature_header: str
+    token_header: str
+
+    @property
+    def path_parameters(self) -> dict[str, str]:
+        """By their names in the OpenAPI document. A new name has to be added here."""
+        return {
+            "registration_id": self.registration_id,
+            "operation_id": self.operation_id,
+            "app_id": self.app_id,
+            "username": self.username,
+            "name": "no-such-template",
+        }
+
+    def echoed(self) -> Iterator[str]:
+        """What an answer may repeat."""
+        yield from (self.registration_id, self.operation_id, self.user_id, self.app_id)
+
+
+Body = Callable[[Ids], dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How an operation is asked; `bodies` and `queries` are tried in turn. `admin`: integration users may not."""
+
+    bodies: tuple[Body, ...] = (lambda _: None,)
+    queries: tuple[Callable[[Ids], dict[str, str]], ...] = (lambda _: {},)
+    admin: bool = False
+    open: bool = False
+
+
+ADMIN = Endpoint(admin=True)
+NO_OBJECT = Endpoint(open=True)
+PLAIN = Endpoint()
+
+ENDPOINTS = {
+    "healthLive": NO_OBJECT,
+    "healthReady": NO_OBJECT,
+    "createUser": ADMIN,
+    "addAppAccessToUser": ADMIN,
+    "createApplication": ADMIN,
+    "getApplication": ADMIN,
+    "listOperationTemplates": ADMIN,
+    "getOperationTemplate": ADMIN,
+    "createOperationTemplate": ADMIN,
+    "replaceOperationTemplate": ADMIN,
+    "deleteOperationTemplate": ADMIN,
+    "createRegistration": Endpoint(
+        bodies=(lambda ids: {"userId": ids.user_id, "appId": ids.app_id},),
+        queries=(lambda _: {}, lambda _: {"incompleteStatusCheck": "true"}),
+    ),
+    "getRegistrationList": Endpoint(
+        queries=(lambda ids: {"userId": ids.user_id}, lambda ids: {"userId": ids.user_id, "removed": "true"}),
+    ),
+    "getRegistration": PLAIN,
+    "commitActivation": Endpoint(bodies=(lambda _: None, lambda ids: {"registrationId": ids.registration_id})),
+    "updateRegistrationState": Endpoint(
+        bodies=(
+            lambda _: {"change": "BLOCK", "blockReason": "theft"},
+            lambda _: {"change": "UNBLOCK"},
+            lambda _: {"change": "REMOVE"},
+        ),
+    ),
+    "deleteRegistration": Endpoint(bodies=(lambda _: None, lambda ids: {"registrationId": ids.registration_id})),
+    "verifyOnlineSignature": Endpoint(
+        bodies=(
+            lambda ids: {"method": "POST", "uriId": "/pay", "authHeader": ids.signature_header, "requestBody": "cGF5"},
+            lambda ids: {"method": "POST", "uriId": "/pay", "authHeader": ids.signature_header, "requestBody": ""},
+            lambda ids: {"method": "GET", "uriId": "/pay", "authHeader": ids.signature_header, "queryParams": {}},
+        ),
+    ),
+    "verifyToken": Endpoint(bodies=(lambda ids: {"authHeader": ids.token_header},)),
+    "createOperation": Endpoint(
+        bodies=(
+            lambda ids: {"template": "login", "registrationId": ids.registration_id},
+            lambda ids: {"template": "login", "userId": ids.user_id, "registrationId": ids.registration_id},
+        ),
+    ),
+    "getOperation": PLAIN,
+    "cancelOperation": Endpoint(queries=(lambda _: {}, lambda _: {"statusReason": "mine"})),
+}
+
+
+@dataclass
+class Bank:
+    """The tenant whose objects nobody else may see: a registration in each state, two operations."""
+
+    served: Served
+    ids: Ids
+    registrations: dict[str, str] = field(default_factory=dict)
+    operations: list[str] = field(default_factory=list)
+
+    async def picture(self) -> list[Any]:
+        """All that its back end can see."""
+        paths = [
+            *(f"/powerauth-cloud/v2/registrations/{one}" for one in self.registrations.values()),
+            *(f"/powerauth-cloud/v2/operations/{one}" for one in self.operations),
+            f"/powerauth-cloud/v2/registrations?userId={self.ids.user_id}&removed=true",
+        ]
+        shown = [(await self.served.call("GET", path)).body for path in paths]
+        for one in shown:  # ECDSA is randomised: the signature of an activation code differs each time
+            one.pop("activationCodeSignature", None)
+            one.pop("activationQrCodeData", None)
+        return shown
+
+
+@pytest.fixture
+async def bank(served: Served) -> Bank:
+    async def register() -> dict[str, Any]:
+        body = {"userId": "alice", "appId": "bank"}
+        created: dict[str, Any] = (await served.call("POST", "/powerauth-cloud/v2/registrations", body)).body
+        return created
+
+    async def enrol(*changes: str) -> tuple[Phone, str]:
+        created = await register()
+        phone = Phone(MemoryState(), session=served.session)
+        code = created["activationQrCodeData"]
+        await phone.activate(served.public, served.app["mobileSdkConfig"], code, name="Phone", pin="1234")
+        path = f"/powerauth-cloud/v2/registrations/{created['registrationId']}"
+        for change in changes:
+            if change == "COMMIT":
+                answer = await served.call("POST", f"{path}/commit")
+            else:
+                answer = await served.call("PUT", path, {"change": change})
+            assert answer.status == 200
+        return phone, created["registrationId"]
+
+    phone, active = await enrol("COMMIT")
+    await phone.create_token()
+    token_request = await phone._token_request("/", {})
+    registrations = {
+        "CREATED": (await register())["registrationId"],
+        "PENDING_COMMIT": (await enrol())[1],
+        "ACTIVE": active,
+        "BLOCKED": (await enrol("COMMIT", "BLOCK"))[1],
+        "REMOVED": (await enrol("REMOVE"))[1],
+    }
+    operations = []
+    for scope in ({}, {"registrationId": active}):
+        body = {"userId": "alice", "template": "login", **scope}
+        operations.append((await served.call("POST", "/powerauth-cloud/v2/operations", body)).body["operationId"])
+    await served.call("DELETE", f"/powerauth-cloud/v2/operations/{operations[1]}")
+    ids = Ids(
+        registration_id=active,
+        operation_id=operations[0],
+        user_id="alice",
+        app_id="bank",
+        username=served.integration.login,
+        signature_header=phone.sign("POST", "/pay", SIGNED, BIOMETRY),
+        token_header=token_request.headers[TOKEN_HEADER],
+    )
+    return Bank(served, ids, registrations, operations)
+
+
+def unknown_like(ids: Ids) -> Ids:
+    """Ids of the same form that nothing has."""
+    registration_id = str(uuid4())
+    token_id = ids.token_header.partition('token_id="')[2].partition('"')[0]
+    return Ids(
+        registration_id=registration_id,
+        operation_id=str(uuid4()),
+        user_id="nobody",
+        app_id="none",
+        username="no-such-user",
+        signature_header=ids.signature_header.replace(ids.registration_id, registration_id),
+        token_header=ids.token_header.replace(token_id, str(uuid4())),
+    )
+
+
+def variants(operation: Operation, bank: Bank) -> Iterator[Ids]:
+    """The bank's ids, once for each state of the thing that the path names."""
+    named = operation.parameters("path")
+    if "registration_id" in named or operation.id == "createOperation":
+        yield from (replace(bank.ids, registration_id=one) for one in bank.registrations.values())
+    elif "operation_id" in named:
+        yield from (replace(bank.ids, operation_id=one) for one in bank.operations)
+    else:
+        yield bank.ids
+
+
+async def ask(
+    served: Served, operation: Operation, ids: Ids, auth: aiohttp.BasicAuth, nth_body: int = 0, nth_query: int = 0
+) -> Answer:
+    endpoint = ENDPOINTS[operation.id]
+    path = operation.path
+    for name in operation.parameters("path"):
+        path = path.replace(f"{{{name}}}", quote(ids.path_parameters[name], safe=""))
+    query = endpoint.queries[nth_query](ids)
+    target = f"{path}?{urlencode(query)}" if query else path
+    return await served.call(operation.method, target, endpoint.bodies[nth_body](ids), auth=auth)
+
+
+def without_ids(answer: Answer, ids: Ids) -> tuple[int, str, dict[str, str]]:
+    """The answer with the ids that it repeats made alike."""
+    text = json.dumps(answer.body)
+    for value in ids.echoed():
+        text = text.replace(value, "ID")
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in {"date", "content-length"}}
+    return answer.status, text, headers
+
+
+async def _internal_operations(served: Served) -> list[Operation]:
+    _, internal = await documents_of(served)
+    return list(operations_of(internal))
+
+
+async def test_every_operation_is_classified(served_sqlite: Served) -> None:
+    assert {one.id for one in await _internal_operations(served_sqlite)} == set(ENDPOINTS)
+
+
+async def test_another_app_is_answered_as_an_unknown_object(served: Served, bank: Bank) -> None:
+    _, shop = await served.new_tenant("shop")
+    before = await bank.picture()
+    unknown = unknown_like(bank.ids)
+    for operation in await _internal_operations(served):
+        endpoint = ENDPOINTS[operation.id]
+        if endpoint.admin or endpoint.open:
+            continue
+        for nth_body in range(len(endpoint.bodies)):
+            for nth_query in range(len(endpoint.queries)):
+                expected = without_ids(await ask(served, operation, unknown, shop, nth_body, nth_query), unknown)
+                assert expected[0] in {200, 400}, (operation.id, expected)
+                for ids in variants(operation, bank):
+                    answer = without_ids(await ask(served, operation, ids, shop, nth_body, nth_query), ids)
+                    assert answer == expected, (operation.id, ids)
+    assert await bank.picture() == before
+    await _proofs_were_not_spent(served, bank)
+
+
+async def _proofs_were_not_spent(served: Served, bank: Bank) -> None:
+    """A stranger's question about a signature or a MAC token counts nothing and uses nothing up."""
+    operations = {one.id: one for one in await _internal_operations(served)}
+    signature = await ask(served, operations["verifyOnlineSignature"], bank.ids, served.integration)
+    assert signature.body["signatureValid"] is True
+    assert signature.body["remainingAttempts"] == 5
+    token = await ask(served, operations["verifyToken"], bank.ids, served.integration)
+    assert token.body["tokenValid"] is True
+
+
+async def test_the_owner_is_answered_otherwise(served_sqlite: Served) -> None:
+    """Else the test above would hold for a server that answers nobody."""
+    created = await served_sqlite.call(
+        "POST", "/powerauth-cloud/v2/registrations", {"userId": "alice", "appId": "bank"}
+    )
+    path = f"/powerauth-cloud/v2/registrations/{created.body['registrationId']}"
+    assert (await served_sqlite.call("GET", path)).body["userId"] == "alice"
+    _, shop = await served_sqlite.new_tenant("shop")
+    assert (await served_sqlite.call("GET", path, auth=shop)).status == 400
+
+
+async def test_a_user_without_apps_sees_nothing(served_sqlite: Served) -> None:
+    made = await served_sqlite.call(
+        "POST", "/powerauth-cloud/admin/users", {"username": "newcomer"}, auth=served_sqlite.admin
+    )
+    newcomer = aiohttp.BasicAuth("newcomer", made.body["password"])
+    registration = {"userId": "alice", "appId": "bank"}
+    created = await served_sqlite.call("POST", "/powerauth-cloud/v2/registrations", registration)
+    path = f"/powerauth-cloud/v2/registrations/{created.body['registrationId']}"
+    assert (await served_sqlite.call("GET", path, auth=newcomer)).status == 400
+    listed = await served_sqlite.call("GET", "/powerauth-cloud/v2/registrations?userId=alice", auth=newcomer)
+    assert (listed.status, listed.body) == (200, {"registrations": []})
+    refused = await served_sqlite.call("POST", "/powerauth-cloud/v2/registrations", registration, auth=newcomer)
+    assert refused.status == 400
+    refused = await served_sqlite.call("POST", "/powerauth-cloud/v2/operations", {"template": "login"}, auth=newcomer)
+    assert refused.status == 400
+
+
+async def test_admin_endpoints_refuse_integration_users_and_strangers(served_sqlite: Served) -> None:
+    known = Ids(str(uuid4()), str(uuid4()), "alice", "bank", served_sqlite.integration.login, "", "")
+    unknown = replace(known, app_id="none", username="no-such-user")
+    stranger = aiohttp.BasicAuth("no-such-user", "no-such-password")
+    for operation in await _internal_operations(served_sqlite):
+        if not ENDPOINTS[operation.id].admin:
+            continue
+        answers = [await ask(served_sqlite, operation, ids, served_sqlite.integration) for ids in (known, unknown)]
+        assert [one.status for one in answers] == [403, 403], operation.id
+        assert answers[0].body == answers[1].body
+        assert (await ask(served_sqlite, operation, known, stranger)).status == 401
+
+
+async def test_admins_are_no_integration_users(served_sqlite: Served) -> None:
+    ids = Ids(str(uuid4()), str(uuid4()), "alice", "bank", "x", "PowerAuth", "PowerAuth")
+    for operation in await _internal_operations(served_sqlite):
+        endpoint = ENDPOINTS[operation.id]
+        if not (endpoint.admin or endpoint.open):
+            assert (await ask(served_sqlite, operation, ids, served_sqlite.admin)).status == 403, operation.id

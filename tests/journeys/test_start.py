@@ -1,0 +1,217 @@
+"""Starting, stopping, and what is in the way: one clear line and exit code 1, or 503 until it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import psutil
+import pytest
+
+from tests.journeys.phones import Bank, sign
+from tests.journeys.processes import children, refused, wait_until_ended
+from tests.peers.postgres import PostgresCluster
+from tests.peers.server import ServerProcess, free_port
+
+NewServer = Callable[..., ServerProcess]
+SHORTLY = 20.0
+
+
+@pytest.fixture
+def prepared(new_server: NewServer, upgraded_sqlite: Path) -> ServerProcess:
+    """A server whose database has its schema and no keys yet."""
+    server = new_server()
+    server.folder.mkdir(mode=0o700)
+    (server.folder / "ringback.db").write_bytes(upgraded_sqlite.read_bytes())
+    return server
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for something that happens by itself."""
+    gives_up_at = time.monotonic() + SHORTLY
+    while not condition():
+        assert time.monotonic() < gives_up_at
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_a_port_in_use(prepared: ServerProcess, listener: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        setattr(prepared, f"{listener}_port", port)
+        line = refused(prepared)
+    assert f"RINGBACK_{listener.upper()}_LISTEN: cannot listen on 127.0.0.1:{port}: Address already in use." in line
+    assert not (prepared.folder / "instance.key").exists()
+
+
+def test_a_data_folder_that_cannot_be_written(new_server: NewServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    server = new_server(folder="file/data")
+    assert f"The data folder {server.folder} cannot be written: Not a directory." in refused(server)
+
+
+def test_a_second_server_on_the_same_data(prepared: ServerProcess, new_server: NewServer) -> None:
+    prepared.start()
+    second = new_server()
+    line = refused(second)
+    assert f"is in use by another ringback process (pid {prepared.pid}). Stop it first." in line
+    prepared.call("GET", "/health/ready")
+    assert prepared.stop() == 0
+
+
+def test_a_postgresql_that_is_down(new_server: NewServer) -> None:
+    port = free_port()
+    line = refused(new_server(f"postgresql://ringback:hush@127.0.0.1:{port}/ringback"))
+    assert f"PostgreSQL at 127.0.0.1:{port} cannot be reached: " in line
+    assert "hush" not in line
+
+
+def test_a_database_that_is_not_there(new_server: NewServer, cluster: PostgresCluster) -> None:
+    assert 'database "nowhere" does not exist' in refused(new_server(cluster.url("nowhere")))
+
+
+def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
+    prepared.start()
+    assert prepared.stop() == 0
+    key_file = prepared.folder / "instance.key"
+    fits = key_file.read_text()
+    key_file.write_text("0badc0de " + "00" * 32 + "\n")
+    line = refused(prepared)
+    assert f"sealed with instance key {fits.split()[0]}, which the key file does not have" in line
+    assert "Put back the key file" in line
+    key_file.chmod(0o644)
+    assert "can be read by others. Run: chmod 600" in refused(prepared)
+    key_file.chmod(0o600)
+    key_file.write_text(fits[:40])
+    assert "is damaged. Put back your copy of it." in refused(prepared)
+    key_file.write_text(f"{fits.split()[0]} {'00' * 32}\n")
+    assert "does not open with this instance key" in refused(prepared)
+    key_file.write_text(fits)
+    prepared.start()
+    assert prepared.stop() == 0
+
+
+def test_a_database_of_another_version(prepared: ServerProcess) -> None:
+    database = apsw.Connection(str(prepared.folder / "ringback.db"))
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    line = refused(prepared)
+    assert "The database has schema 9999 and this version needs " in line
+    assert "made by another version of this program" in refused(prepared, "db", "upgrade")
+
+
+def test_several_workers_need_postgresql(prepared: ServerProcess) -> None:
+    assert "More than one worker needs PostgreSQL" in refused(prepared, "serve", "--workers", "2")
+    assert "A worker of its own needs PostgreSQL" in refused(prepared, "worker")
+
+
+def test_wrong_usage_exits_2(prepared: ServerProcess) -> None:
+    assert prepared.cli("serve", "--nonsense", check=False).returncode == 2
+    assert prepared.cli("nonsense", check=False).returncode == 2
+
+
+def test_sigint_stops_like_sigterm(prepared: ServerProcess) -> None:
+    prepared.start()
+    assert prepared.process is not None
+    prepared.process.send_signal(signal.SIGINT)
+    assert prepared.process.wait(SHORTLY) == 0
+    prepared.start()
+    assert prepared.stop() == 0
+    assert "Traceback" not in prepared.log()
+
+
+async def test_the_supervisor_keeps_its_children_and_stops_them(new_server: NewServer, postgres_url: str) -> None:
+    server = new_server(postgres_url, workers="2")
+    server.start()
+    first = await asyncio.to_thread(children, server)
+    assert len(first) == 3
+    for victim in first:
+        victim.kill()
+
+    def all_new() -> bool:
+        now = [child for child in children(server) if child.status() != psutil.STATUS_ZOMBIE]
+        return len(now) == 3 and not {child.pid for child in now} & {child.pid for child in first}
+
+    await until(all_new)
+    await asyncio.to_thread(server.wait_until_ready)
+    second = children(server)
+    began = time.monotonic()
+    assert await asyncio.to_thread(server.stop) == 0
+    assert time.monotonic() - began < SHORTLY
+    wait_until_ended(second, 0)
+
+
+async def test_a_supervisor_that_is_killed_leaves_nobody_behind(new_server: NewServer, postgres_url: str) -> None:
+    server = new_server(postgres_url, workers="2")
+    server.start()
+    orphans = children(server)
+    try:
+        server.kill()
+        assert len(orphans) == 3
+        await asyncio.to_thread(wait_until_ended, orphans, SHORTLY)
+    finally:
+        for orphan in orphans:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                orphan.kill()
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[PostgresCluster]:
+    """A PostgreSQL that the test may stop."""
+    cluster = PostgresCluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+async def test_postgresql_goes_down_and_comes_back(own_cluster: PostgresCluster, new_server: NewServer) -> None:
+    server = new_server(own_cluster.url(own_cluster.new_database()), workers="2")
+    server.start()
+    furnished = server.furnish()
+    processes = {child.pid for child in children(server)}
+    async with Bank.of(server, furnished) as bank:
+        phone = await bank.enrol("patient")
+        await asyncio.to_thread(own_cluster.stop, immediately=True)
+        began = time.monotonic()
+        for _ in range(4):
+            phone, header = sign(phone)
+            unavailable = await bank.verify(header)
+            assert unavailable.status == 503, unavailable
+            assert unavailable.body["responseObject"]["code"] == "ERROR_UNABLE_TO_CALL_UPSTREAM_SERVICE"
+        assert time.monotonic() - began < 10
+        async with bank.session.get(f"{server.internal}/health/ready") as answer:
+            assert answer.status == 503
+        async with bank.session.get(f"{server.internal}/health/live") as answer:
+            assert answer.status == 200
+        await asyncio.to_thread(own_cluster.start)
+        await asyncio.to_thread(server.wait_until_ready, SHORTLY)
+        phone, header = sign(phone)
+        assert (await bank.verify(header)).body["signatureValid"] is True
+    assert {child.pid for child in children(server)} == processes
+    assert await asyncio.to_thread(server.stop) == 0
+    assert "Traceback" not in server.log()
+
+
+def test_servers_that_start_together_on_a_fresh_database(own_cluster: PostgresCluster, new_server: NewServer) -> None:
+    url = own_cluster.url(own_cluster.new_database())
+    servers = [new_server(url, folder=f"data-{n}", workers="2") for n in range(2)]
+    key_file = servers[0].folder.parent / "instance.key"
+    key_file.write_text("0badc0de " + "42" * 32 + "\n")
+    key_file.chmod(0o600)
+    for server in servers:
+        server.settings["key_file"] = str(key_file)
+    starting = [threading.Thread(target=server.start) for server in servers]
+    for thread in starting:
+        thread.start()
+    for thread in starting:
+        thread.join()
+    assert ["ready" in server.ready_line for server in servers] == [True, True], [one.log() for one in servers]
