@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.command(help="Play the whole story against a server of its own, and leave that running until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Do not wait at the end. Exit code 0: every step was verified.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: one JSON object instead of the story.")
-@click.option(
-    "--data-dir", type=click.Path(file_okay=False), help="Keep the data here; otherwise they are thrown away."
-)
+@click.option("--data-dir", type=click.Path(file_okay=False), help="Keep the data here; else they are thrown away.")
 def command(*, check: bool, as_json: bool, data_dir: str | None) -> None:
     """Exit code 1 names the step that failed."""
     import msgspec
@@ -64,9 +62,8 @@ async def _demo(folder: Path, console: Console, *, check: bool, as_json: bool) -
     loop, story = asyncio.get_running_loop(), asyncio.current_task()
 
     def end() -> None:
-        if stop.is_set() or not waiting:
-            if story is not None:
-                story.cancel()
+        if story is not None and (stop.is_set() or not waiting):
+            story.cancel()
         stop.set()
 
     waiting: list[bool] = []
@@ -105,7 +102,7 @@ def _say_what_runs(console: Console, stage: Stage, server: ServerProcess) -> Non
     }
     console.print("\n[bold]The server is still running.[/bold] Ctrl-C stops it.")
     for name, value in lines.items():
-        console.print(f"  {name:<11}{value}", soft_wrap=True, markup=False)
+        console.print(f"  {name:<12}{value}", soft_wrap=True, markup=False)
 
 
 @contextlib.contextmanager

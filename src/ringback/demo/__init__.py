@@ -1,8 +1,8 @@
 """The demo: plays the product's story with real messages over real HTTP, and checks every step of it.
 
-`chapters.CHAPTERS` is the story: a new chapter is one function and one line. `play` plays chapters on a `Stage` (server,
-back end, phones) for a `Narrator`; `server_process` starts the server that they are played against; `theatre` puts these
-together for `ringback demo`.
+`chapters.CHAPTERS` is the story: a new chapter is one function and one line. `play` plays chapters on a `Stage`
+(server, back end, phones) for a `Narrator`; `server_process` starts the server that they are played against; `theatre`
+puts these together for `ringback demo`.
 """
 
 from __future__ import annotations

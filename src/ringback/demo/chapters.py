@@ -176,9 +176,7 @@ async def _enrol(story: Story, name: str, *, show_qr_code: bool) -> Phone:
         story.check(qr_code.startswith(created["activationCode"] + "#"), "the QR code carries a signed code")
     if show_qr_code:
         story.narrator.qr_code(qr_code)
-    async with story.step(
-        f"Alice → {name} phone: scans the QR code and chooses a PIN; phone ⇄ Ringback: exchange keys"
-    ):
+    async with story.step(f"Alice → {name} phone: scan the QR code, choose a PIN; phone ⇄ Ringback: exchange keys"):
         activated = await phone.activate(
             stage.public_url, stage.sdk_config, qr_code, name=f"Alice's {name} phone", pin=PIN
         )

@@ -16,7 +16,7 @@ def qr_lines(content: str, columns: int, *, colours: bool) -> list[str] | None:
     modules as the standard wants, less (down to 1, which cameras still take) where the terminal is narrow.
     """
     code = segno.make(content, error="l", micro=False, boost_error=False)
-    size = code.symbol_size(border=0)[0]
+    size = len(code.matrix)
     border = min(4, (columns - size) // 2)
     if border < 1:
         return None

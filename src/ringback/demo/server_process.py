@@ -90,7 +90,7 @@ async def running_server(data_folder: Path, *, default_ports: bool) -> AsyncIter
 
     `default_ports`: 8080 and 8081 where they are free; else, and otherwise, free ones.
     """
-    data_folder.mkdir(parents=True, exist_ok=True)
+    data_folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop yet
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
     environment |= {
         "RINGBACK_DATA_DIR": str(data_folder),

@@ -28,26 +28,25 @@ class BackEnd:
     def __init__(self, session: aiohttp.ClientSession, base_url: str, credentials: Credentials) -> None:
         self._session = session
         self._base_url = base_url
-        self._auth = aiohttp.BasicAuth(credentials.username, credentials.password)
+        self._basic = aiohttp.encode_basic_auth(credentials.username, credentials.password)
 
     async def call(
         self, method: str, path: str, content: object = None, *, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """The decoded answer. Raises BackEndRefused for every status but 2xx, DemoFailed when no answer comes."""
+        """The decoded answer. Raises BackEndRefused for every status from 400 on, DemoFailed when no answer comes."""
         try:
             async with self._session.request(
                 method,
                 f"{self._base_url}/powerauth-cloud{path}",
                 data=None if content is None else msgspec.json.encode(content),
                 params=query,
-                headers={"Content-Type": "application/json"},
-                auth=self._auth,
+                headers={"Content-Type": "application/json", "Authorization": self._basic},
                 timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise DemoFailed(f"{method} {path}: no answer ({error})", cause=error) from error
-        if not 200 <= response.status < 300:
+        if not response.ok:
             raise BackEndRefused(method, path, response.status, body.decode("utf-8", "replace"))
         try:
             answer: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])

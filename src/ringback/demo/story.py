@@ -132,7 +132,8 @@ async def play(chapters: Sequence[Chapter], stage: Stage, narrator: Narrator, re
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is the report's to tell
-            report.fail(report.where(), _reason(error, STEP_SECONDS))
+            told = record.steps[-1].error if record.steps else None
+            report.fail(report.where(), told or _reason(error, STEP_SECONDS))
             break
         if not record.steps:
             report.fail(report.where(), NothingChecked.default_message())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -33,12 +34,13 @@ SECURITY_HEADERS = {
 _FROM_STATUS: dict[int, type[RingbackError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
 _HUNG_UP = "client disconnected prematurely"
 """Litestar's words for a client that went before its body was whole: nothing went wrong here, and nobody listens."""
+_MISSING = re.compile(r"Missing required \w+ parameter '(.+?)' for path")
 _encoder = msgspec.json.Encoder()
 
 
 def render_error(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """The answer to a request that raised. What went wrong inside goes to the log, never to the outsider."""
-    error = _translate(exception)
+    error = _translate(request, exception)
     path = request.scope["path"]
     if error.status >= 500:
         _log.error(
@@ -79,7 +81,7 @@ def error_body(path: str, error: RingbackError) -> tuple[bytes, str]:
     return _encoder.encode(problem), "application/problem+json"
 
 
-def _translate(exception: Exception) -> RingbackError:
+def _translate(request: Request[Any, Any, Any], exception: Exception) -> RingbackError:
     if isinstance(exception, RingbackError):
         return exception
     if not isinstance(exception, HTTPException):
@@ -90,16 +92,27 @@ def _translate(exception: Exception) -> RingbackError:
         return _FROM_STATUS[exception.status_code](cause=exception)
     if exception.status_code >= 500 and exception.detail != _HUNG_UP:
         return RingbackError(cause=exception)
-    return _invalid(exception)
+    return _invalid(request, exception)
 
 
-def _invalid(exception: HTTPException) -> InvalidRequest:
+def _invalid(request: Request[Any, Any, Any], exception: HTTPException) -> InvalidRequest:
     """Litestar refused a path or query parameter: says which."""
     found = exception.extra if isinstance(exception.extra, list) else []
     violations = tuple(
-        Violation(str(item.get("key", "request")), None, str(item.get("message", exception.detail)))
+        Violation(_wire_name(request, str(item.get("key", "request"))), None, str(item.get("message", "")))
         for item in found
         if isinstance(item, dict)
     )
+    if missing := _MISSING.match(exception.detail):
+        violations = (Violation(missing.group(1), None, "This parameter is required."),)
     message = f"{violations[0].field_name}: {violations[0].hint}" if violations else None
     return InvalidRequest(message, cause=exception, violations=violations)
+
+
+def _wire_name(request: Request[Any, Any, Any], python_name: str) -> str:
+    """The parameter's name as the caller writes it: `userId` for `user_id`."""
+    handler = request.scope.get("route_handler")
+    field = handler.parsed_fn_signature.parameters.get(python_name) if handler is not None else None
+    definition = field.kwarg_definition if field is not None else None
+    name: str | None = getattr(definition, "query", None)
+    return name or python_name

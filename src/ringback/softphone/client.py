@@ -32,7 +32,7 @@ from ringback.protocols.powerauth.token import token_digest
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone.configuration import read_configuration
 from ringback.softphone.errors import BiometryOff, ServerNotGenuine
-from ringback.softphone.state import PhoneState
+from ringback.softphone.state import KEY_SIZE, PhoneState
 from ringback.softphone.wire import NewMacToken, PhoneRequest, Plain, StatusAnswer, plain_body
 
 Random = Callable[[int], bytes]
@@ -213,10 +213,10 @@ def finish_mac_token(state: PhoneState, session: EciesClientSession, answer: Eci
     """The state with the new MAC token. Raises ServerNotGenuine."""
     try:
         created = msgspec.json.decode(session.open_response(answer), type=NewMacToken)
-        secret = decode_base64(created.token_secret, limit=16)
+        secret = decode_base64(created.token_secret, limit=KEY_SIZE)
     except (PowerAuthProtocolError, msgspec.DecodeError) as error:
         raise ServerNotGenuine(cause=error) from error
-    if len(secret) != 16:
+    if len(secret) != KEY_SIZE:
         raise ServerNotGenuine
     return msgspec.structs.replace(state, mac_token_id=created.token_id, mac_token_secret=secret)
 

@@ -39,7 +39,7 @@ from ringback.protocols.powerauth.temporary_key_client import (
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone.configuration import AppConfiguration, read_configuration
 from ringback.softphone.errors import ServerNotGenuine
-from ringback.softphone.state import PhoneState, seal_device_private_key, seal_knowledge_key
+from ringback.softphone.state import KEY_SIZE, PhoneState, seal_device_private_key, seal_knowledge_key
 from ringback.softphone.wire import ActivationLayer1, ActivationLayer2, EncodedJwt, PhoneRequest, Plain, plain_body
 
 Random = Callable[[int], bytes]
@@ -164,10 +164,10 @@ def finish_activation(
         envelope = msgspec.convert(layer1.activation_data, EciesResponse)
         layer2 = msgspec.json.decode(pending.inner.open_response(envelope), type=ActivationLayer2)
         server_public = public_key_from_bytes(decode_base64(layer2.server_public_key, limit=65))
-        counter_data = decode_base64(layer2.ctr_data, limit=16)
+        counter_data = decode_base64(layer2.ctr_data, limit=KEY_SIZE)
     except (PowerAuthProtocolError, msgspec.DecodeError) as error:
         raise ServerNotGenuine(cause=error) from error
-    if len(counter_data) != 16:
+    if len(counter_data) != KEY_SIZE:
         raise ServerNotGenuine
     keys = derive_activation_keys(master_secret(pending.private_key, server_public))
     pin_salt = random(16)

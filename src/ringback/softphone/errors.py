@@ -12,6 +12,7 @@ PhoneError
 ├── OperationUnknown        the operation is not in this phone's list
 └── RefusedByServer         the server said no: `http_status`, `server_code`, `server_message`
     ├── ActivationRefused   the code is used up, expired or wrong
+    ├── FactorsRefused      these factors are not accepted here
     ├── SignatureRefused    wrong PIN, or the phone is blocked
     └── MacTokenRefused     the server does not take the phone's MAC token any more
 """
@@ -78,6 +79,10 @@ class ActivationRefused(RefusedByServer):
 
 class SignatureRefused(RefusedByServer):
     """The PIN was wrong, or the phone is blocked; `ringback phone status` tells."""
+
+
+class FactorsRefused(RefusedByServer):
+    """The server does not accept this combination of PIN and biometry here."""
 
 
 class MacTokenRefused(RefusedByServer):

@@ -247,7 +247,7 @@ class _Connection(asyncio.Protocol):
         if not self._over:
             self.advance(answer)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
         self._transport = None
         self._buffer = b""
         if self._over or not self._started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -109,7 +110,7 @@ class PushStream:
         if response.status in {502, 503, 504}:  # a proxy, or a server that is stopping: worth another try
             response.close()
             raise aiohttp.ClientConnectionError(f"HTTP {response.status}")
-        if response.status != 200:
+        if response.status != HTTPStatus.OK:
             body = await response.read()
             response.close()
             raise refusal(request, response.status, body)

@@ -24,6 +24,8 @@ from ringback.softphone.errors import NotActivated, StateUnusable
 T = TypeVar("T")
 
 PIN_ITERATIONS = 10_000
+KEY_SIZE = 16
+"""Bytes of every symmetric key, of the hash-based counter, and of a MAC token's secret."""
 
 
 class PhoneState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -79,7 +81,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _pin_key(pin: str, salt: bytes) -> bytes:
-    return hashlib.pbkdf2_hmac("sha1", pin.encode(), salt, PIN_ITERATIONS, 16)
+    return hashlib.pbkdf2_hmac("sha1", pin.encode(), salt, PIN_ITERATIONS, KEY_SIZE)
 
 
 class StateKeeper(Protocol):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from ringback.softphone.errors import (
     ActivationRefused,
+    FactorsRefused,
     MacTokenRefused,
     RefusedByServer,
     ServerNotGenuine,
@@ -141,7 +143,7 @@ def read_answer(request: PhoneRequest, http_status: int, body: bytes, shape: typ
 
     The PowerAuth SDK takes every answer but 200 for an error; so does this phone.
     """
-    if http_status != 200:
+    if http_status != HTTPStatus.OK:
         raise refusal(request, http_status, body)
     try:
         return msgspec.json.decode(body, type=shape)
@@ -160,6 +162,8 @@ def refusal(request: PhoneRequest, http_status: int, body: bytes) -> RefusedBySe
     kind: type[RefusedByServer] = RefusedByServer
     if said.code == "ERR_ACTIVATION":
         kind = ActivationRefused
-    elif http_status == 401 and said.code in {"ERR_AUTHENTICATION", "POWERAUTH_AUTH_FAIL"}:
+    elif said.message == "POWER_AUTH_SIGNATURE_TYPE_INVALID":
+        kind = FactorsRefused
+    elif http_status == HTTPStatus.UNAUTHORIZED and said.code in {"ERR_AUTHENTICATION", "POWERAUTH_AUTH_FAIL"}:
         kind = {"signature": SignatureRefused, "mac token": MacTokenRefused}.get(request.proof, RefusedByServer)
     return kind(http_status, said.code, said.message)
