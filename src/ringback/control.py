@@ -12,15 +12,16 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import structlog
 
-from ringback.commands import COMMANDS
 from ringback.errors import RingbackError, StartRefused
-from ringback.installation import Installation
-from ringback.server import Rooms
+
+if TYPE_CHECKING:
+    from ringback.installation import Installation
+    from ringback.server import Rooms
 
 _log = structlog.get_logger("ringback.control")
 MAX_LINE = 65_536
@@ -64,6 +65,8 @@ class ControlServer:
             await writer.drain()
 
     async def _run(self, reader: asyncio.StreamReader) -> dict[str, Any]:
+        from ringback.commands import COMMANDS  # noqa: PLC0415 - the server has all of it loaded, whoever asks does not
+
         try:
             request = msgspec.json.decode(await reader.readline())
             command = COMMANDS[request["command"]]

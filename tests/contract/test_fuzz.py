@@ -48,7 +48,8 @@ def fuzz(document: str, base: str, authorization: str, folder: Path) -> None:
     """Runs schemathesis as its command line does; its report is the message of a failure."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", document, "--url", base,
-        "--checks", "all", "--exclude-checks", NOT_HELD, "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
+        "--checks", "all", "--exclude-checks", NOT_HELD,
+        "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
         "--generation-database", "none", "--warnings", "off", "--no-color", "--no-shrink",
     ]  # fmt: skip
     if authorization:

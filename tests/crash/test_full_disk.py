@@ -7,17 +7,17 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.journeys.conftest import NewServer
 from tests.journeys.phones import Bank, sign
 from tests.peers.server import ServerProcess
 
 SMALL = 4 * 1024 * 1024
-NewServer = Callable[..., ServerProcess]
 
 
 @dataclass

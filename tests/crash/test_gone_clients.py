@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 
 import pytest
 
+from tests.journeys.conftest import NewServer
 from tests.journeys.phones import Bank, sign
 from tests.peers.server import ServerProcess
-
-NewServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

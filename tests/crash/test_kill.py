@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.crash.bank_day import Staff, audit, work
+from tests.journeys.conftest import NewServer
 from tests.journeys.phones import Bank
 from tests.journeys.processes import kill_all
 from tests.peers.postgres import PostgresCluster
@@ -18,7 +18,6 @@ SETTINGS = {"activation_validity_seconds": "3600"}
 LOAD_SECONDS = 1.2
 HALF_A_MINUTE_LATER = "UPDATE deliveries SET lease_until = 0, next_attempt_at = 0 WHERE state = 'LEASED'"
 """With several processes nobody can know that the one that held a lease is dead before the lease runs out."""
-NewServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

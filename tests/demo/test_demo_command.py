@@ -23,7 +23,13 @@ RINGBACK = [sys.executable, "-m", "ringback"]
 def ringback(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
     return subprocess.run(
-        [*RINGBACK, *arguments], env=environment, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL
+        [*RINGBACK, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
 
 
@@ -67,6 +73,7 @@ def test_broken_step_makes_the_check_fail(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=90,
+        check=False,
     )
     assert done.returncode == 1
     assert "failed at: Broken: Alice → Bank: something new" in done.stderr
@@ -147,10 +154,10 @@ def use_the_phone(told: dict[str, str], phone_file: Path, folder: Path) -> None:
     unknown = ringback("phone", "approve", "no-such", **phone)
     assert (unknown.returncode, len(unknown.stderr.splitlines())) == (1, 1)
 
-    signed = ringback("phone", "sign", "/mobile/login", "--body", "login", **phone)
+    signed = ringback("phone", "sign", "--uri-id", "/mobile/login", "login", **phone)
     check = {"method": "POST", "uriId": "/mobile/login", "authHeader": signed.stdout.strip(), "requestBody": "bG9naW4="}
     assert post(*back_end, "/v2/signature/verify", check)["signatureValid"] is True
-    signed = ringback("phone", "sign", "/mobile/x", "--method", "GET", "--body", "b=2&a=1 ö", "--biometry", **phone)
+    signed = ringback("phone", "sign", "--uri-id", "/mobile/x", "--method", "GET", "b=2&a=1 ö", "--biometry", **phone)
     query = {"queryParams": {"a": "1 ö", "b": "2"}}
     check = {"method": "GET", "uriId": "/mobile/x", "authHeader": signed.stdout.strip(), **query}
     assert post(*back_end, "/v2/signature/verify", check)["signatureValid"] is True

@@ -23,12 +23,16 @@ PATIENT = {**STRICT, "signature_look_ahead": "64", "max_failed_attempts": "64"}
 def _served(
     request: pytest.FixtureRequest, folder: Path, settings: dict[str, str]
 ) -> Iterator[tuple[ServerProcess, Furnished]]:
-    url = ""
-    if request.param == "postgres":
+    url, data = "", folder / "data"
+    data.mkdir(mode=0o700)
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("upgraded_sqlite")
+        (data / "ringback.db").write_bytes(template.read_bytes())
+    else:
         cluster = request.getfixturevalue("cluster")
         url = cluster.url(cluster.new_database(request.getfixturevalue("upgraded_postgres")))
         settings = {**settings, "workers": "2"}
-    server = ServerProcess(folder / "data", url, settings)
+    server = ServerProcess(data, url, settings)
     server.start()
     try:
         yield server, server.furnish()

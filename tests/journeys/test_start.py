@@ -15,22 +15,19 @@ import apsw
 import psutil
 import pytest
 
+from tests.journeys.conftest import NewServer
 from tests.journeys.phones import Bank, sign
 from tests.journeys.processes import children, refused, wait_until_ended
 from tests.peers.postgres import PostgresCluster
 from tests.peers.server import ServerProcess, free_port
 
-NewServer = Callable[..., ServerProcess]
 SHORTLY = 20.0
 
 
 @pytest.fixture
-def prepared(new_server: NewServer, upgraded_sqlite: Path) -> ServerProcess:
+def prepared(new_server: NewServer) -> ServerProcess:
     """A server whose database has its schema and no keys yet."""
-    server = new_server()
-    server.folder.mkdir(mode=0o700)
-    (server.folder / "ringback.db").write_bytes(upgraded_sqlite.read_bytes())
-    return server
+    return new_server()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -53,7 +50,7 @@ def test_a_port_in_use(prepared: ServerProcess, listener: str) -> None:
 
 def test_a_data_folder_that_cannot_be_written(new_server: NewServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    server = new_server(folder="file/data")
+    server = new_server(folder="file/data", fresh=True)
     assert f"The data folder {server.folder} cannot be written: Not a directory." in refused(server)
 
 
@@ -78,8 +75,7 @@ def test_a_database_that_is_not_there(new_server: NewServer, cluster: PostgresCl
 
 
 def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
-    prepared.start()
-    assert prepared.stop() == 0
+    prepared.cli("admin", "create-user", "root", "--role", "admin")
     key_file = prepared.folder / "instance.key"
     fits = key_file.read_text()
     key_file.write_text("0badc0de " + "00" * 32 + "\n")
@@ -93,9 +89,6 @@ def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
     assert "is damaged. Put back your copy of it." in refused(prepared)
     key_file.write_text(f"{fits.split()[0]} {'00' * 32}\n")
     assert "does not open with this instance key" in refused(prepared)
-    key_file.write_text(fits)
-    prepared.start()
-    assert prepared.stop() == 0
 
 
 def test_a_database_of_another_version(prepared: ServerProcess) -> None:
@@ -110,6 +103,11 @@ def test_a_database_of_another_version(prepared: ServerProcess) -> None:
 def test_several_workers_need_postgresql(prepared: ServerProcess) -> None:
     assert "More than one worker needs PostgreSQL" in refused(prepared, "serve", "--workers", "2")
     assert "A worker of its own needs PostgreSQL" in refused(prepared, "worker")
+
+
+def test_a_trusted_proxy_that_is_no_address(new_server: NewServer) -> None:
+    line = refused(new_server(trusted_proxies="somewhere"))
+    assert "RINGBACK_TRUSTED_PROXIES: 'somewhere' is not an address or network." in line
 
 
 def test_wrong_usage_exits_2(prepared: ServerProcess) -> None:
@@ -164,7 +162,7 @@ async def test_a_supervisor_that_is_killed_leaves_nobody_behind(new_server: NewS
 
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL that the test may stop."""
+    """A PostgreSQL that the tests may stop."""
     cluster = PostgresCluster()
     try:
         cluster.start()
@@ -173,8 +171,16 @@ def own_cluster() -> Iterator[PostgresCluster]:
         cluster.remove()
 
 
-async def test_postgresql_goes_down_and_comes_back(own_cluster: PostgresCluster, new_server: NewServer) -> None:
-    server = new_server(own_cluster.url(own_cluster.new_database()), workers="2")
+@pytest.fixture
+def own_url(own_cluster: PostgresCluster) -> str:
+    """An empty database there."""
+    return own_cluster.url(own_cluster.new_database())
+
+
+async def test_postgresql_goes_down_and_comes_back(
+    own_cluster: PostgresCluster, own_url: str, new_server: NewServer
+) -> None:
+    server = new_server(own_url, workers="2")
     server.start()
     furnished = server.furnish()
     processes = {child.pid for child in children(server)}
@@ -201,9 +207,8 @@ async def test_postgresql_goes_down_and_comes_back(own_cluster: PostgresCluster,
     assert "Traceback" not in server.log()
 
 
-def test_servers_that_start_together_on_a_fresh_database(own_cluster: PostgresCluster, new_server: NewServer) -> None:
-    url = own_cluster.url(own_cluster.new_database())
-    servers = [new_server(url, folder=f"data-{n}", workers="2") for n in range(2)]
+def test_servers_that_start_together_on_a_fresh_database(own_url: str, new_server: NewServer) -> None:
+    servers = [new_server(own_url, folder=f"data-{n}", workers="2") for n in range(2)]
     key_file = servers[0].folder.parent / "instance.key"
     key_file.write_text("0badc0de " + "42" * 32 + "\n")
     key_file.chmod(0o600)

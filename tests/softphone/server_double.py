@@ -1,4 +1,4 @@
-"""A PowerAuth server for one phone, made from the server halves of the protocol alone: what the phone must get along with.
+"""A PowerAuth server for one phone, made from the server halves of the protocol alone.
 
 It knows no room of the product, so that these tests say something about the phone even when a room is broken.
 """
@@ -55,6 +55,7 @@ class Refused(Exception):
 class ServerDouble:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
+        self.url = ""
         self.app_key, self.app_secret = os.urandom(16), os.urandom(16)
         self.master = p256.generate_private_key()
         self.temporary: dict[str, p256.PrivateKey] = {}
@@ -114,7 +115,7 @@ class ServerDouble:
 
         return call
 
-    async def server_status(self, request: web.Request) -> web.Response:
+    async def server_status(self, _: web.Request) -> web.Response:
         return ok({"serverTime": self.clock.now_ms(), "application": {"name": "double", "version": "1"}})
 
     async def keystore(self, request: web.Request) -> web.Response:
@@ -200,7 +201,13 @@ class ServerDouble:
                 decode_base64(asked["challenge"], limit=16),
                 nonce,
                 StatusBlob(
-                    CODES[self.status], 3, 3, self.counter & 0xFF, self.failed, 5, 20,
+                    CODES[self.status],
+                    3,
+                    3,
+                    self.counter & 0xFF,
+                    self.failed,
+                    5,
+                    20,
                     counter_hash=counter_hash(self.keys.transport, self.counter_data),
                 ),
             )
@@ -280,7 +287,9 @@ class ServerDouble:
     async def operation_list(self, request: web.Request) -> web.Response:
         self._check_token(request)
         pending = [item for item in self.operations.values() if item["status"] == "PENDING"]
-        return web.json_response({"status": "OK", "currentTimestamp": "2026-01-01T00:00:00+0000", "responseObject": pending})
+        return web.json_response(
+            {"status": "OK", "currentTimestamp": "2026-01-01T00:00:00+0000", "responseObject": pending}
+        )
 
     async def operation_detail(self, request: web.Request) -> web.Response:
         self._check_token(request)

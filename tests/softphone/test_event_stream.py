@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.softphone.event_stream import EventStreamReader, ServerEvent
 
 STREAM = (
-    b": keep-alive\n\nid: 1\nevent: push\ndata: {\"a\":\ndata: 1}\n\n"
+    b': keep-alive\n\nid: 1\nevent: push\ndata: {"a":\ndata: 1}\n\n'
     b"retry: 250\r\ndata: no id of its own\r\n\r\nid: 2\rdata:bare\r\rid: 3\n\nevent: cut\ndata: off\n"
 )
 EVENTS = [
@@ -23,7 +25,7 @@ EVENTS = [
 def test_same_events_however_cut(cuts: list[int]) -> None:
     reader = EventStreamReader()
     edges = [0, *sorted(cuts), len(STREAM)]
-    events = [event for start, end in zip(edges, edges[1:], strict=False) for event in reader.feed(STREAM[start:end])]
+    events = [event for start, end in pairwise(edges) for event in reader.feed(STREAM[start:end])]
     assert events == EVENTS
     assert reader.last_event_id == "3"
     assert reader.retry_ms == 250

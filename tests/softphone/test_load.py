@@ -73,7 +73,7 @@ async def test_connections_that_end(server: TestServer) -> None:
 
     def talk() -> Lane:
         for path in ("/close", "/close", "/die", "/"):
-            answers.append((yield post(path, path.encode())))
+            answers.append((yield post(path, path.encode())))  # noqa: PERF401 - a lane must yield
 
     result = await run_load("127.0.0.1", server.port or 0, [talk()])
     assert [answer and answer.body for answer in answers] == [b"/close", b"/close", None, b"/"]

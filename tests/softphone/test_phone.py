@@ -46,7 +46,7 @@ async def test_activation_agrees_on_everything(double: ServerDouble, state_file:
 
 async def test_used_code_is_refused_in_words(phone: Phone, double: ServerDouble) -> None:
     before = phone.state
-    with pytest.raises(ActivationRefused, match="wrong, used or expired.*ERR_ACTIVATION"):
+    with pytest.raises(ActivationRefused, match=r"wrong, used or expired.*ERR_ACTIVATION"):
         await phone.activate(double.url, double.sdk_config, double.code, name="again", pin=PIN)
     assert phone.state == before
 
@@ -124,7 +124,7 @@ async def test_counter_is_on_the_disk_before_the_signature_leaves(
 
 
 async def test_state_that_cannot_be_saved_sends_nothing(
-    phone: Phone, double: ServerDouble, state_file: StateFile, monkeypatch: pytest.MonkeyPatch
+    phone: Phone, double: ServerDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -146,8 +146,10 @@ async def test_server_ahead_phone_catches_up(phone: Phone, double: ServerDouble)
     await phone.validate(RIGHT)
 
 
-@pytest.mark.parametrize(("gap", "counters", "soon"), [(10, "phone ahead", False), (11, "phone ahead", True), (20, "lost", False)])
-async def test_phone_ahead(phone: Phone, double: ServerDouble, gap: int, counters: str, soon: bool) -> None:
+@pytest.mark.parametrize(
+    ("gap", "counters", "soon"), [(10, "phone ahead", False), (11, "phone ahead", True), (20, "lost", False)]
+)
+async def test_phone_ahead(phone: Phone, gap: int, counters: str, soon: bool) -> None:
     for _ in range(gap):
         phone.sign("POST", "/x", b"", RIGHT)
     status = await phone.status()
@@ -185,7 +187,7 @@ async def test_biometry_can_be_off(double: ServerDouble, state_file: StateFile) 
         assert phone.state.counter == 0
 
 
-async def test_temporary_key_is_kept_until_ten_seconds_before_its_end(double: ServerDouble, state_file: StateFile) -> None:
+async def test_temporary_key_is_kept_until_shortly_before_its_end(double: ServerDouble, state_file: StateFile) -> None:
     clock = double.clock
     async with Phone(state_file, clock=clock) as phone:
         await phone.activate(double.url, double.sdk_config, double.code, name="x", pin=PIN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from ringback.softphone import MemoryState, Phone, Unlock
 from ringback.softphone.client import POSSESSION, signed_request
@@ -24,7 +23,7 @@ async def enrolled(served: Served, phone: Phone, user_id: str) -> str:
     return str(created["registrationId"])
 
 
-async def test_whole_life_of_a_phone(served: Served, tmp_path: Path) -> None:
+async def test_whole_life_of_a_phone(served: Served) -> None:
     async with Phone(MemoryState()) as phone:
         registration_id = await enrolled(served, phone, "alice")
         await phone.validate(Unlock(pin=PIN))
@@ -40,7 +39,7 @@ async def test_whole_life_of_a_phone(served: Served, tmp_path: Path) -> None:
         seen = (await served.call("GET", f"/powerauth-cloud/v2/operations/{created['operationId']}")).body
         assert seen["status"] == "APPROVED"
         assert (await phone.status()).counters == "in step"
-        await phone.remove(POSSESSION)
+        await phone.remove(Unlock(pin=PIN))
         seen = (await served.call("GET", f"/powerauth-cloud/v2/registrations/{registration_id}")).body
         assert seen["registrationStatus"] == "REMOVED"
 

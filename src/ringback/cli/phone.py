@@ -156,18 +156,19 @@ def reject(operation_id: str, *, reason: str, state_file: str, as_json: bool) ->
 
 
 @command.command()
-@click.argument("uri_id", metavar="URI_ID")
+@click.argument("body", default="")
+@click.option("--uri-id", required=True, help="What both sides call the request, such as /payment.")
 @click.option("--method", default="POST", show_default=True, type=click.Choice(["GET", "POST", "PUT", "DELETE"]))
-@click.option("--body", default="", help="What is signed; @FILE reads a file, @- standard input.")
 @_with_factors
 @_state
 @_json
 def sign(
     uri_id: str, *, method: str, body: str, pin: str | None, biometry: bool, state_file: str, as_json: bool
 ) -> None:
-    """Sign a request to somebody else's server: prints the X-PowerAuth-Authorization header.
+    """Sign the BODY of a request to somebody else's server: prints the X-PowerAuth-Authorization header.
 
-    For GET, give the query as --body, such as "a=1&b=2"; it is brought into the form that is signed.
+    BODY is the text itself, @FILE for a file, @- for standard input. For GET it is the query, such as "a=1&b=2", which
+    is brought into the form that is signed.
     """
     unlock = _unlock(pin, biometry=biometry)
     content = _content(body)
@@ -232,7 +233,7 @@ def _content(text: str) -> bytes:
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise click.UsageError(f"--body: {text[1:]} cannot be read: {error.strerror}") from error
+        raise click.UsageError(f"BODY: {text[1:]} cannot be read: {error.strerror}") from error
 
 
 def _print_json(value: object) -> None:

@@ -2,9 +2,9 @@
 
 A room's `api.py` has one function `routes(...) -> Routes`. It makes its handlers with three faces: `cloud` (PowerAuth
 Cloud, `/powerauth-cloud`, internal), `mobile` (phones, `/enrollment-server`, public) and `native` (our own API,
-`/api/v1`, internal). A face adds the prefix, says who may call, documents the request in OpenAPI, and decides how errors
-look. A handler takes `request` and, where it has one, the raw `body`; `decode` turns that into a Struct or a clear
-refusal. `make_app` builds one of the two Litestar applications, `Listener` serves it.
+`/api/v1`, internal). A face adds the prefix, says who may call, documents the request in OpenAPI, and decides how
+errors look. A handler takes `request` and, where it has one, the raw `body`; `decode` turns that into a Struct or a
+clear refusal. `make_app` builds one of the two Litestar applications, `Listener` serves it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ DRAIN_SECONDS = 10
 def bind_address(name: str, host: str, port: int) -> socket.socket:
     """A listening socket. Raises StartRefused that names the setting and says what is in the way."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named so that asyncio's own loop, too, switches Nagle's algorithm off on what is accepted.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

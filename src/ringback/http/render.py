@@ -111,8 +111,9 @@ def _invalid(request: Request[Any, Any, Any], exception: HTTPException) -> Inval
 
 def _wire_name(request: Request[Any, Any, Any], python_name: str) -> str:
     """The parameter's name as the caller writes it: `userId` for `user_id`."""
-    handler = request.scope.get("route_handler")
+    scope: Any = request.scope
+    handler = scope.get("route_handler")
     field = handler.parsed_fn_signature.parameters.get(python_name) if handler is not None else None
     definition = field.kwarg_definition if field is not None else None
-    name: str | None = getattr(definition, "query", None)
+    name: str | None = getattr(definition, "name", None)
     return name or python_name

@@ -16,6 +16,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 from ringback.errors import Conflict, StartRefused, StoreUnavailable
 from ringback.store.channels import Channels
+from ringback.store.connections import Connections
 from ringback.store.location import PostgresLocation
 from ringback.store.postgres_notices import Notices
 from ringback.store.postgres_tx import UNAVAILABLE, Composer, PostgresTx
@@ -49,13 +50,11 @@ class PostgresStore:
         statement_seconds: float = 10.0,
     ) -> None:
         self._url = url
-        self._pool_size = pool_size
         self._connect_seconds = connect_seconds
-        self._acquire_seconds = acquire_seconds
         self._statement_seconds = statement_seconds
         self._composer = Composer()
         self._channels = Channels()
-        self._pool: Any | None = None
+        self._connections = Connections(self._connect_worker, size=pool_size, wait_seconds=acquire_seconds)
         self._notices: Notices | None = None
         self._closing = False
         self._running = 0
@@ -70,27 +69,14 @@ class PostgresStore:
         return store
 
     async def start(self) -> None:
-        """Opens the pool and starts to listen for notices. Raises StartRefused."""
+        """Makes a first connection and starts to listen for notices. Raises StartRefused."""
         try:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                # One to begin with, and no floor: the pool would log a stack trace for each try to restore it.
-                init_size=1,
-                min_size=0,
-                max_size=self._pool_size,
-                timeout=self._connect_seconds,
-                command_timeout=self._statement_seconds,
-                statement_cache_size=_CACHED_STATEMENTS,
-                max_cached_statement_lifetime=0,
-                server_settings={"application_name": APPLICATION_NAME, "jit": "off"},
-                # A unit leaves its connection clean or terminates it: the round trip that resets it buys nothing.
-                reset=_keep,
-            )
+            await self._connections.execute("SELECT 1")
         except (asyncpg.PostgresError, ValueError, *UNAVAILABLE) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             server = PostgresLocation(self._url).server
             raise StartRefused(f"PostgreSQL at {server} cannot be reached: {reason}.", cause=error) from error
-        self._notices = Notices(self._connect, self._pool, self._channels)
+        self._notices = Notices(self._connect_listener, self._connections, self._channels)
         await self._notices.start()
 
     async def write(self, unit: Unit[T], *args: Any) -> T:
@@ -115,11 +101,11 @@ class PostgresStore:
 
     async def ping(self) -> None:
         """Asks the server; raises StoreUnavailable when it does not answer within two seconds."""
-        if self._pool is None or self._closing:
+        if self._closing:
             raise StoreUnavailable("The database is closed.")
         try:
             async with asyncio.timeout(2):
-                await self._pool.execute("SELECT 1")
+                await self._connections.execute("SELECT 1")
         except (asyncpg.PostgresError, *UNAVAILABLE) as error:
             raise StoreUnavailable(cause=error) from error
 
@@ -132,11 +118,7 @@ class PostgresStore:
         await self._idle.wait()
         if self._notices is not None:
             await self._notices.stop()
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), self._statement_seconds)
-            except (asyncpg.PostgresError, *UNAVAILABLE):
-                self._pool.terminate()
+        await self._connections.close()
 
     async def _write(self, unit: Unit[T], args: tuple[Any, ...]) -> T:
         conflict: Conflict | None = None
@@ -151,10 +133,8 @@ class PostgresStore:
         raise StoreUnavailable(cause=conflict)
 
     async def _attempt(self, unit: Unit[T], args: tuple[Any, ...], *, readonly: bool, attempt: int) -> T:
-        if self._pool is None:
-            raise StoreUnavailable("The database is closed.")
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_seconds)
+            connection = await self._connections.acquire()
         except (asyncpg.PostgresError, *UNAVAILABLE) as error:
             raise StoreUnavailable(cause=error) from error
         tx = PostgresTx(
@@ -166,7 +146,7 @@ class PostgresStore:
         try:
             result = await tx.drive(unit, args)
         finally:
-            await self._pool.release(connection)
+            self._connections.release(connection)
         if tx.channels and self._notices is not None:
             self._notices.send(tx.channels)
         return result
@@ -182,13 +162,20 @@ class PostgresStore:
         if not self._running:
             self._idle.set()
 
-    async def _connect(self) -> Any:
+    async def _connect_worker(self) -> Any:
+        # A unit leaves its connection clean or terminates it, so nothing is reset between units.
+        return await asyncpg.connect(
+            self._url,
+            timeout=self._connect_seconds,
+            command_timeout=self._statement_seconds,
+            statement_cache_size=_CACHED_STATEMENTS,
+            max_cached_statement_lifetime=0,
+            server_settings={"application_name": APPLICATION_NAME, "jit": "off"},
+        )
+
+    async def _connect_listener(self) -> Any:
         return await asyncpg.connect(
             self._url,
             timeout=self._connect_seconds,
             server_settings={"application_name": f"{APPLICATION_NAME} listener"},
         )
-
-
-async def _keep(_connection: object) -> None:
-    """Leaves a connection as it is."""

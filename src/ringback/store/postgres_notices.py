@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ringback.store.channels import Channels
+from ringback.store.connections import Connections
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ class Notices:
     def __init__(
         self,
         connect: Callable[[], Awaitable[Any]],
-        pool: Any,
+        connections: Connections,
         channels: Channels,
         *,
         interval_seconds: float = 0.02,
     ) -> None:
         self._connect = connect
-        self._pool = pool
+        self._connections = connections
         self._channels = channels
         self._interval_seconds = interval_seconds
         self._origin = secrets.token_hex(8)
@@ -74,7 +75,7 @@ class Notices:
             payloads = [f"{self._origin} {channel}" for channel in sorted(self._unsent)]
             self._unsent.clear()
             try:
-                await self._pool.execute(_SEND, payloads)
+                await self._connections.execute(_SEND, payloads)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and the next notice is tried
                 # A hint only: whoever waits for it polls as well.
                 logger.warning("a notice to other processes was not sent: %s", error)
