@@ -15,12 +15,13 @@ RingbackError
 ├── HostUnknown                       421
 ├── TooManyRequests                   429
 ├── HeadersTooLarge                   431
-├── AppNotFound, AppExists, UserNotFound, UserExists                       apps and access
+├── AppNotFound, AppExists, UserNotFound, UserExists   apps and access
 ├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
 ├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists, TemplateInUse
 ├── SignatureHeaderMalformed, TokenHeaderMalformed                            back-end checks
 └── MobileError                       what a phone is told, in the words of the PowerAuth protocol
-    ├── AuthenticationFailed ─ SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing, RequestInvalid
+    ├── AuthenticationFailed ─ SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
+    │   RequestInvalid
     ├── ActivationInvalid, EncryptionFailed, TemporaryKeyFailure              400
     └── MobileTokenFailed, InvalidMobileRequest, InvalidActivation, InvalidApplication, InvalidOperation,
         OperationAlreadyFinished, OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,

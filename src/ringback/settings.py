@@ -15,6 +15,8 @@ import msgspec
 
 from ringback.errors import StartRefused
 
+MAX_PORT = 65_535
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of one server. A field `x` is `x` in the TOML file and `RINGBACK_X` in the environment."""
@@ -120,9 +122,9 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def parse_listen(name: str, value: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused naming the setting."""
+    """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused with the name."""
     host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:
+    if not separator or not host or not port.isdigit() or int(port) > MAX_PORT:
         raise StartRefused(f"{name} must be HOST:PORT, such as 127.0.0.1:8080, not {value!r}.")
     return host.strip("[]"), int(port)
 

@@ -99,7 +99,7 @@ async def test_connections_cut_by_the_server_are_replaced(postgres_url: str) -> 
 
 
 async def test_an_unreachable_server_refuses_the_start() -> None:
-    with pytest.raises(StartRefused, match="PostgreSQL at .* cannot be reached"):
+    with pytest.raises(StartRefused, match=r"PostgreSQL at .* cannot be reached"):
         await PostgresStore.open("postgresql://ringback@127.0.0.1:1/none")
 
 

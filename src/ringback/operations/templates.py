@@ -72,7 +72,7 @@ class TemplatesService:
         self._cached: dict[tuple[str, str], tuple[int, TemplateForCreation]] = {}
 
     async def for_creation(self, tx: Tx, name: str, language: str) -> TemplateForCreation | None:
-        """A template with title and message in the language, or else in English; None when there is no such template."""
+        """A template with title and message in the language, or else in English; None when there is none."""
         now = self._clock.now_ms()
         cached = self._cached.get((name, language))
         if cached is not None and 0 <= now - cached[0] < CACHE_MS:
