@@ -33,6 +33,10 @@ class ControlServer:
     """Answers the command line while the server runs."""
 
     def __init__(self, installation: Installation, rooms: Rooms) -> None:
+        # Not at the top: who only asks need not load the server. Not later: the files may be of another version then.
+        from ringback.commands import COMMANDS  # noqa: PLC0415
+
+        self._commands = COMMANDS
         self._installation = installation
         self._rooms = rooms
         self._path = installation.settings.control_socket
@@ -65,11 +69,9 @@ class ControlServer:
             await writer.drain()
 
     async def _run(self, reader: asyncio.StreamReader) -> dict[str, Any]:
-        from ringback.commands import COMMANDS  # noqa: PLC0415 - the server has all of it loaded, whoever asks does not
-
         try:
             request = msgspec.json.decode(await reader.readline())
-            command = COMMANDS[request["command"]]
+            command = self._commands[request["command"]]
             return {"result": await command(self._installation, self._rooms, **request["arguments"])}
         except RingbackError as error:
             return {"error": error.message}

@@ -18,9 +18,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ringback.demo import Report
-    from ringback.demo.server_process import ServerProcess
-    from ringback.demo.stage import Stage
+    from ringback.demo import Report, ServerProcess, Stage
 
 
 @click.command(help="Play the whole story against a server of its own, and leave that running until Ctrl-C.")
@@ -54,9 +52,7 @@ def command(*, check: bool, as_json: bool, data_dir: str | None) -> None:
 
 
 async def _demo(folder: Path, console: Console, *, check: bool, as_json: bool) -> Report:
-    from ringback.demo import CHAPTERS
-    from ringback.demo.narrators import SilentNarrator, TerminalNarrator
-    from ringback.demo.theatre import perform
+    from ringback.demo import CHAPTERS, SilentNarrator, TerminalNarrator, perform
 
     stop = asyncio.Event()
     loop, story = asyncio.get_running_loop(), asyncio.current_task()

@@ -62,7 +62,7 @@ def activate(
     as_json: bool,
 ) -> None:
     """Activate a phone with CODE: the activation code, or the whole text of its QR code."""
-    from ringback.softphone.errors import StateUnusable
+    from ringback.softphone import StateUnusable
 
     if Path(state_file).exists():
         raise StateUnusable(f"There is a phone in {state_file} already. Give another --state, or move that file away.")
@@ -207,7 +207,7 @@ def _unlock(pin: str | None, *, biometry: bool) -> Unlock:
 
 
 def _ask_pin(pin: str | None, *, confirm: bool = False) -> str:
-    from ringback.softphone.errors import PinNeeded
+    from ringback.softphone import PinNeeded
 
     if pin:
         return pin

@@ -9,6 +9,23 @@ from __future__ import annotations
 
 from ringback.demo.chapters import CHAPTERS
 from ringback.demo.errors import CheckFailed, DemoFailed
+from ringback.demo.narrators import SilentNarrator, TerminalNarrator
+from ringback.demo.server_process import ServerProcess
+from ringback.demo.stage import Stage
 from ringback.demo.story import Chapter, Report, Story, play
+from ringback.demo.theatre import perform
 
-__all__ = ["CHAPTERS", "Chapter", "CheckFailed", "DemoFailed", "Report", "Story", "play"]
+__all__ = [
+    "CHAPTERS",
+    "Chapter",
+    "CheckFailed",
+    "DemoFailed",
+    "Report",
+    "ServerProcess",
+    "SilentNarrator",
+    "Stage",
+    "Story",
+    "TerminalNarrator",
+    "perform",
+    "play",
+]
