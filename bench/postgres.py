@@ -19,6 +19,6 @@ async def durable_postgres(databases: int) -> AsyncIterator[list[str]]:
     try:
         await asyncio.to_thread(cluster.start)
         names = [await asyncio.to_thread(cluster.new_database) for _ in range(databases)]
-        yield [cluster.url(name) for name in names]
+        yield [cluster.socket_url(name) for name in names]
     finally:
         await asyncio.to_thread(cluster.remove)

@@ -61,6 +61,10 @@ class PostgresCluster:
         """Where a database is."""
         return f"postgresql://ringback@127.0.0.1:{self.port}/{database}"
 
+    def socket_url(self, database: str) -> str:
+        """The same over the server's Unix socket."""
+        return f"postgresql://ringback@/{database}?host={self._folder}&port={self.port}"
+
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         options = {

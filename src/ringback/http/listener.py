@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from ringback.errors import StartRefused
+from ringback.http.joined_writes import JoinedWritesProtocol
 
 _log = structlog.get_logger("ringback.listener")
 CERTIFICATE_CHECK_SECONDS = 1.0
@@ -100,7 +101,7 @@ class Listener:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=JoinedWritesProtocol,
             lifespan="off",
             access_log=False,
             log_config=None,
