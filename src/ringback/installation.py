@@ -105,6 +105,7 @@ async def open_installation(
             database_url=settings.database_url or None,
             data_dir=settings.data_folder,
             max_group_seconds=max_group_seconds,
+            pool_size=settings.postgres_connections,
         )
         clock, randomness = clock or SystemClock(), SystemRandomness()
         try:

@@ -27,6 +27,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_url: Annotated[
         str, msgspec.Meta(description="postgresql://… for PostgreSQL; empty = SQLite in the data folder.")
     ] = ""
+    postgres_connections: Annotated[
+        int,
+        msgspec.Meta(ge=2, le=200, description="Connections to PostgreSQL of each process, beside one that listens."),
+    ] = 16
     key_file: Annotated[
         str, msgspec.Meta(description="File of the instance key; empty = instance.key in the data folder.")
     ] = ""

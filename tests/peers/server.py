@@ -45,6 +45,7 @@ class ServerProcess:
     internal_port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     ready_line: str = ""
+    _started_before: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -74,7 +75,23 @@ class ServerProcess:
         return f"http://127.0.0.1:{self.public_port}"
 
     def start(self) -> None:
-        """Starts it and waits for the line that says that it is ready."""
+        """Starts it and waits for the line that says that it is ready.
+
+        A port that was free a moment ago may be taken by now; the first start then tries others.
+        """
+        for _ in range(3):
+            self._start()
+            if "ready" in self.ready_line:
+                self._started_before = True
+                return
+            self._running().wait(START_SECONDS)
+            self._close()
+            if self._started_before or "Address already in use" not in self.log():
+                break
+            self.public_port, self.internal_port = free_port(), free_port()
+        raise AssertionError(f"The server did not start: {self.log()}")
+
+    def _start(self) -> None:
         log = (self.folder.parent / f"{self.folder.name}.log").open("a")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ringback", "serve"],
@@ -83,9 +100,6 @@ class ServerProcess:
         log.close()
         assert self.process.stdout is not None
         self.ready_line = self.process.stdout.readline()
-        if "ready" not in self.ready_line:
-            self.process.wait(START_SECONDS)
-            raise AssertionError(f"The server did not start: {self.log()}")
 
     def log(self) -> str:
         """What it wrote to stderr."""

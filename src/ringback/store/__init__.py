@@ -42,7 +42,7 @@ async def open_store(
     database_url: str | None,
     data_dir: Path,
     max_group_seconds: float = 0.005,
-    pool_size: int = 8,
+    pool_size: int = 16,
 ) -> Store:
     """Opens the database that the settings mean. Raises StartRefused when it cannot be opened."""
     location = locate(database_url, data_dir)

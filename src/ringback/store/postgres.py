@@ -44,7 +44,7 @@ class PostgresStore:
         self,
         url: str,
         *,
-        pool_size: int = 8,
+        pool_size: int = 16,
         connect_seconds: float = 3.0,
         acquire_seconds: float = 5.0,
         statement_seconds: float = 10.0,
