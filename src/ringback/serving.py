@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -53,6 +54,7 @@ async def serve(
 
     Raises StartRefused.
     """
+    _raise_file_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,6 +79,13 @@ async def serve(
             _log.info("stopping: running requests are answered first")
 
 
+def _raise_file_limit() -> None:
+    """As many open files as this user may have: each connection is one, and the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 @contextlib.asynccontextmanager
 async def _listeners(
     settings: Settings, sockets: Sockets, installation: Installation, rooms: Rooms
@@ -84,8 +93,8 @@ async def _listeners(
     certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     public_app, internal_app = make_apps(installation, rooms)
     listeners = [
-        Listener(public_app, sockets.public, certificate),
-        Listener(internal_app, sockets.internal, certificate),
+        Listener(app, listening, certificate, max_connections=settings.max_connections)
+        for app, listening in ((public_app, sockets.public), (internal_app, sockets.internal))
     ]
     tasks = [asyncio.create_task(listener.serve()) for listener in listeners]
     watch = asyncio.create_task(certificate.watch()) if certificate else None

@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=1, le=64, description="Processes that serve HTTP; more than one needs PostgreSQL.")
     ] = 1
     body_limit_bytes: Annotated[int, msgspec.Meta(ge=1024, description="Largest request body.")] = 262_144
+    max_connections: Annotated[
+        int, msgspec.Meta(ge=10, description="Connections of each listener at a time; more are answered 503.")
+    ] = 10_000
     activation_validity_seconds: Annotated[
         int, msgspec.Meta(ge=1, le=2_592_000, description="How long an activation code can be used.")
     ] = 120

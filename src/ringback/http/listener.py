@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from ringback.errors import StartRefused
-from ringback.http.joined_writes import JoinedWritesProtocol
+from ringback.http.connection import Connection
 
 _log = structlog.get_logger("ringback.listener")
 CERTIFICATE_CHECK_SECONDS = 1.0
@@ -95,13 +95,20 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """One application on one socket."""
+    """One application on one socket.
 
-    def __init__(self, app: Any, listening: socket.socket, certificate: Certificate | None) -> None:
+    `max_connections`: with that many connections or running requests, further requests are answered 503.
+    """
+
+    def __init__(
+        self, app: Any, listening: socket.socket, certificate: Certificate | None, *, max_connections: int = 10_000
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=JoinedWritesProtocol,
+            http=Connection,
+            ws="none",
+            limit_concurrency=max_connections,
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -1,0 +1,104 @@
+"""Clients that send too slowly, too much, or half: each is refused, and others are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ringback.http import Listener, bind_address
+from ringback.http.connection import MAX_HEAD_BYTES, Connection
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def app(_: dict[str, object], receive: object, send: object) -> None:
+    body = b""
+    more = True
+    while more:
+        message = await receive()  # type: ignore[operator]
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    headers = [(b"content-length", str(len(body) + 2).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]
+    await send({"type": "http.response.body", "body": b"ok" + body})  # type: ignore[operator]
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(Connection, "receive_seconds", 0.2)
+    listener = Listener(app, bind_address("test", "127.0.0.1", 0), None, max_connections=8)
+    task = asyncio.create_task(listener.serve())
+    while not listener.ready:  # noqa: ASYNC110 - uvicorn has a flag, no event
+        await asyncio.sleep(0.005)
+    yield listener.port
+    listener.stop()
+    await task
+
+
+async def talk(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """Sends the pieces with a pause after each; returns all that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
+    assert (await talk(port)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_head_that_drips_is_refused(port: int) -> None:
+    answer = await talk(port, *[b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"A: b\r\n", b"C: d\r\n"], pause=0.08)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_that_never_ends_is_refused(port: int) -> None:
+    answer = await talk(port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", b"12345", pause=0.01)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_an_endless_head_is_refused(port: int) -> None:
+    answer = await talk(port, b"GET / HTTP/1.1\r\nHost: x\r\nA: ", *[b"a" * 16_384] * (MAX_HEAD_BYTES // 16_384 + 2))
+    assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+
+
+async def test_a_request_in_pieces_is_served_and_the_connection_lives_on(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    pieces = [b"POST / HTTP/1.1\r\nHo", b"st: x\r\nContent-Length: 3\r\n\r\na", b"bc"]
+    for _ in range(3):
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        answer = await reader.readuntil(b"okabc")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        await asyncio.sleep(0.25)  # idle for longer than a request may take to arrive: that is the keep-alive's affair
+    writer.close()
+
+
+async def test_requests_in_a_row_without_waiting_are_answered_in_order(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    bodies = [b"1", b"22", b"333"]
+    writer.write(
+        b"".join(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body) for body in bodies)
+    )
+    for body in bodies:
+        await reader.readuntil(b"ok" + body)
+    writer.close()
+
+
+async def test_more_connections_than_allowed_are_told_so(port: int) -> None:
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+    assert (await talk(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))).startswith(b"HTTP/1.1 503 ")
+    for _, writer in held:
+        writer.close()
+    await asyncio.sleep(0.05)
+    answer = await talk(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
