@@ -15,6 +15,7 @@ RingbackError
 ├── HostUnknown                       421
 ├── TooManyRequests                   429
 ├── HeadersTooLarge                   431
+├── IdempotencyKeyReused              409  the native API: this key came with another request
 ├── AppNotFound, AppExists, UserNotFound, UserExists   apps and access
 ├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
 ├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists, TemplateInUse
@@ -252,6 +253,13 @@ class TemplateNotFound(InvalidRequest):
 
 class NativeTemplateNotFound(NotFound):
     """There is no operation template with this name."""
+
+
+class IdempotencyKeyReused(RingbackError):
+    """This Idempotency-Key came with another request before. Use a new key for a new request."""
+
+    status = 409
+    code = "ERROR_REQUEST"
 
 
 class TemplateExists(RingbackError):

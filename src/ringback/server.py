@@ -17,7 +17,7 @@ from ringback.audit import AuditLog
 from ringback.devices import DeviceLimits, DevicesService
 from ringback.devices import api as devices_api
 from ringback.events import Events
-from ringback.http import Routes
+from ringback.http import IdempotencyKeys, Routes
 from ringback.http.app import make_app, openapi_json
 from ringback.http.edge import Edge
 from ringback.http.swagger import documentation_routes
@@ -47,6 +47,7 @@ class Rooms:
     streams: LocalStreams
     operations: OperationsService
     templates: TemplatesService
+    idempotency_keys: IdempotencyKeys
     jobs: tuple[Job, ...]
 
     async def seed(self, tx: Tx) -> None:
@@ -73,6 +74,7 @@ def wire(installation: Installation) -> Rooms:
     limits = _device_limits(settings)
     devices = DevicesService(vault=vault, apps=apps, access=access, audit=audit, events=events, limits=limits, **source)
     messages = MessagesService(devices=devices, pushes=pushes)
+    idempotency_keys = IdempotencyKeys(clock=installation.clock)
     templates = TemplatesService(clock=installation.clock, audit=audit)
     operations = OperationsService(
         access=access, devices=devices, messages=messages, audit=audit, events=events, templates=templates, **source
@@ -88,11 +90,13 @@ def wire(installation: Installation) -> Rooms:
         streams=LocalStreams(store=store, mailbox=mailbox, registrations=devices),
         operations=operations,
         templates=templates,
+        idempotency_keys=idempotency_keys,
         jobs=(
             Job("registrations that expire", 5, devices.expire_registrations),
             Job("operations that expire", 5, operations.expire_operations),
             Job("nonces and temporary keys", 10, devices.purge),
             Job("deliveries long done", 60, outbox.purge),
+            Job("answers under an Idempotency-Key", 60, idempotency_keys.purge),
             Job("mailboxes", 60, mailbox.purge),
         ),
     )
@@ -114,7 +118,7 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
             devices_api.routes(store, rooms.devices),
             messages_api.routes(store, rooms.devices, rooms.streams),
             access_api.routes(store, rooms.access),
-            operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices),
+            operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices, rooms.idempotency_keys),
         ),
         Routes(),
     )

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from ringback.clock import ManualClock
+from ringback.http import IdempotencyKeys
+from ringback.http.idempotency import claim_key
 from ringback.softphone import Phone, Unlock
+from ringback.store import Store, Tx
 from tests.journeys.phones import PIN, Bank
 from tests.served import Served
 
@@ -146,7 +150,12 @@ async def test_templates(served: Served) -> None:
     assert (again.status, again.body) == (created.status, created.body)
     other = {**TEMPLATE, "maxFailureCount": 1}
     refused = await served.call("POST", TEMPLATES, other, headers={"Idempotency-Key": "k1"}, **admin)
-    assert (refused.status, refused.headers["Content-Type"]) == (409, "application/problem+json")
+    assert (refused.status, refused.body["title"]) == (409, "IdempotencyKeyReused")
+    taken = await served.call("POST", TEMPLATES, TEMPLATE, headers={"Idempotency-Key": "k2"}, **admin)
+    assert (taken.status, taken.body["title"]) == (409, "TemplateExists")
+    assert taken.headers["Content-Type"] == "application/problem+json"
+    too_long = await served.call("POST", TEMPLATES, TEMPLATE, headers={"Idempotency-Key": "k" * 256}, **admin)
+    assert too_long.status == 400
     page = (await served.call("GET", f"{TEMPLATES}?limit=2", **admin)).body
     assert [one["name"] for one in page["items"]] == ["login", "payment"]
     page = (await served.call("GET", f"{TEMPLATES}?limit=2&cursor={page['nextCursor']}", **admin)).body
@@ -157,3 +166,27 @@ async def test_templates(served: Served) -> None:
     assert (await served.call("DELETE", f"{TEMPLATES}/transfer", **admin)).status == 200
     assert (await served.call("GET", f"{TEMPLATES}/transfer", **admin)).status == 404
     assert (await served.call("GET", TEMPLATES)).status == 403
+
+
+async def test_one_key_many_times_at_once_makes_one_template(served: Served) -> None:
+    many = [
+        served.call("POST", TEMPLATES, TEMPLATE, headers={"Idempotency-Key": "once"}, auth=served.admin)
+        for _ in range(20)
+    ]
+    answers = await asyncio.gather(*many)
+    assert {answer.status for answer in answers} == {201}
+    assert all(answer.body == answers[0].body for answer in answers)
+    assert await served.installation.store.write(served.rooms.idempotency_keys.purge, 10) == 0
+
+
+async def test_keys_are_forgotten_after_a_day(store: Store, clock: ManualClock) -> None:
+    keys = IdempotencyKeys(clock=clock)
+    now = clock.now_ms()
+    for n in range(3):
+
+        async def keep(tx: Tx, n: int = n) -> None:
+            await tx.one(claim_key, str(n), b"", now + n)
+
+        await store.write(keep)
+    clock.advance(86_400.002)
+    assert await store.write(keys.purge, 10) == 2

@@ -12,6 +12,7 @@ from __future__ import annotations
 from ringback.http.body import decode
 from ringback.http.faces import Routes, cloud, mobile, native
 from ringback.http.guards import Authenticator, principal_of, remote_address
+from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
 from ringback.http.schema import Envelope, Ok
 
@@ -19,6 +20,7 @@ __all__ = [
     "Authenticator",
     "Certificate",
     "Envelope",
+    "IdempotencyKeys",
     "Listener",
     "Ok",
     "Routes",

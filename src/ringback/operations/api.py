@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.http import Routes
+from ringback.http import IdempotencyKeys, Routes
 from ringback.operations import api_cloud, api_mobile, api_templates
 from ringback.operations.needs import Phones
 from ringback.operations.service import OperationsService
@@ -10,10 +10,12 @@ from ringback.operations.templates import TemplatesService
 from ringback.store import Store
 
 
-def routes(store: Store, operations: OperationsService, templates: TemplatesService, devices: Phones) -> Routes:
+def routes(
+    store: Store, operations: OperationsService, templates: TemplatesService, devices: Phones, keys: IdempotencyKeys
+) -> Routes:
     """Back ends create, look and cancel; phones list, approve and reject; administrators keep the templates."""
     return (
         api_cloud.routes(store, operations)
         + api_mobile.routes(store, operations, devices)
-        + api_templates.routes(store, templates)
+        + api_templates.routes(store, templates, keys)
     )

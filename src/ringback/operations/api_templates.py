@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from ringback.errors import invalid_field
-from ringback.http import Ok, Routes, decode, native, principal_of
+from ringback.http import IdempotencyKeys, Ok, Routes, decode, native, principal_of
 from ringback.operations.schema_native import OperationTemplate, TemplateContent, TemplatePage
 from ringback.operations.templates import TemplatesService
 from ringback.store import Store
@@ -18,10 +18,9 @@ from ringback.store import Store
 Req = Request[Any, Any, Any]
 TAG = "Operation templates"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-_KEY_LIMIT = 255
 
 
-def routes(store: Store, templates: TemplatesService) -> Routes:
+def routes(store: Store, templates: TemplatesService, keys: IdempotencyKeys) -> Routes:
     """The handlers."""
 
     @native.get("/operation-templates", tag=TAG, operation_id="listOperationTemplates")
@@ -48,14 +47,9 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
     )
     async def create_template(request: Req, body: bytes) -> OperationTemplate:
         template = decode(body, OperationTemplate)
-        key = request.headers.get(IDEMPOTENCY_KEY, "")
-        if len(key) > _KEY_LIMIT:
-            raise invalid_field(IDEMPOTENCY_KEY, f"At most {_KEY_LIMIT} characters.")
-
-        async def create(tx: Any) -> OperationTemplate:
-            return await templates.create(tx, principal_of(request), template, repeated=bool(key))
-
-        created = await store.write(create)
+        principal = principal_of(request)
+        create = (OperationTemplate, templates.create, principal, template)
+        created: OperationTemplate = await store.write(keys.once, request, body, *create)
         templates.forget()
         return created
 

@@ -103,19 +103,10 @@ class TemplatesService:
         """One template. Raises NativeTemplateNotFound."""
         return await self._shown(tx, await self._find(tx, name))
 
-    async def create(
-        self, tx: Tx, principal: Principal, template: OperationTemplate, *, repeated: bool
-    ) -> OperationTemplate:
-        """A new template. Raises TemplateExists.
-
-        `repeated`: the request carries an Idempotency-Key, so one that finds exactly what it would write has been here
-        before and gets the same answer.
-        """
+    async def create(self, tx: Tx, principal: Principal, template: OperationTemplate) -> OperationTemplate:
+        """A new template. Raises TemplateExists."""
         _check(template)
-        existing = await tx.one(queries.template_by_name, template.name)
-        if existing is not None:
-            if repeated and await self._shown(tx, existing) == _sorted(template):
-                return template
+        if await tx.one(queries.template_by_name, template.name) is not None:
             raise TemplateExists
         await self._insert(tx, principal, template)
         return template
@@ -221,10 +212,6 @@ def _shown_texts(texts: Texts) -> TemplateTexts:
         attributes=_decode(texts.attributes),
         ui=None if texts.ui is None else _decode(texts.ui),
     )
-
-
-def _sorted(template: OperationTemplate) -> OperationTemplate:
-    return msgspec.structs.replace(template, texts=sorted(template.texts, key=lambda one: one.language))
 
 
 def _check(template: OperationTemplate) -> None:

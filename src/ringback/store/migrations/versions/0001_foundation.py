@@ -69,6 +69,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('READY', 'LEASED')"),
     )
     op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("request_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_idempotency_keys"),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
+    op.create_table(
         "local_pushes",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("registration_id", sa.Text(), nullable=False),
