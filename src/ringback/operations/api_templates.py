@@ -48,8 +48,9 @@ def routes(store: Store, templates: TemplatesService, keys: IdempotencyKeys) -> 
     async def create_template(request: Req, body: bytes) -> OperationTemplate:
         template = decode(body, OperationTemplate)
         principal = principal_of(request)
-        create = (OperationTemplate, templates.create, principal, template)
-        created: OperationTemplate = await store.write(keys.once, request, body, *create)
+        created: OperationTemplate = await store.write(
+            keys.once, request, body, OperationTemplate, templates.create, principal, template
+        )
         templates.forget()
         return created
 
