@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -18,6 +18,19 @@ from ringback.jobs import run_jobs
 from ringback.principal import Principal
 from ringback.server import Rooms, make_apps, wire
 from ringback.settings import load_settings
+from tests.peers.server import basic
+
+
+class Login(NamedTuple):
+    """A system user's name and password."""
+
+    login: str
+    password: str
+
+    @property
+    def header(self) -> str:
+        """The value of the Authorization header field."""
+        return basic(self.login, self.password)
 
 
 @dataclass
@@ -35,8 +48,8 @@ class Served:
 
     public: str
     internal: str
-    admin: aiohttp.BasicAuth
-    integration: aiohttp.BasicAuth
+    admin: Login
+    integration: Login
     app: dict[str, Any]
     installation: Installation
     rooms: Rooms
@@ -87,7 +100,7 @@ class Served:
                 await asyncio.wait(tasks, timeout=10)
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, auth: aiohttp.BasicAuth | None = None, **options: Any
+        self, method: str, path: str, body: Any = None, *, auth: Login | None = None, **options: Any
     ) -> Answer:
         """A back end's request to the internal listener, as the integration user unless `auth` says otherwise."""
         return await self._send(method, self.internal + path, body, auth or self.integration, options)
@@ -96,31 +109,31 @@ class Served:
         """A phone's request to the public listener (path without /enrollment-server)."""
         return await self._send(method, f"{self.public}/enrollment-server{path}", body, None, options)
 
-    async def _send(
-        self, method: str, url: str, body: Any, auth: aiohttp.BasicAuth | None, options: dict[str, Any]
-    ) -> Answer:
+    async def _send(self, method: str, url: str, body: Any, auth: Login | None, options: dict[str, Any]) -> Answer:
         if body is not None:
             options["json"] = body
-        async with self.session.request(method, url, auth=auth, **options) as answer:
+        if auth is not None:
+            options["headers"] = {"Authorization": auth.header, **(options.get("headers") or {})}
+        async with self.session.request(method, url, **options) as answer:
             text = await answer.read()
             is_json = "json" in answer.headers.get("Content-Type", "")
             decoded = await answer.json(content_type=None) if text and is_json else None
             return Answer(answer.status, decoded, dict(answer.headers))
 
-    async def new_tenant(self, name: str) -> tuple[dict[str, Any], aiohttp.BasicAuth]:
+    async def new_tenant(self, name: str) -> tuple[dict[str, Any], Login]:
         """Another app with an integration user of its own."""
         app = (await self.call("POST", "/powerauth-cloud/admin/applications", {"id": name}, auth=self.admin)).body
         user = f"{name}-back-end"
         made = await self.call("POST", "/powerauth-cloud/admin/users", {"username": user}, auth=self.admin)
         await self.call("POST", f"/powerauth-cloud/admin/users/{user}/applications/{name}", auth=self.admin)
-        return app, aiohttp.BasicAuth(user, made.body["password"])
+        return app, Login(user, made.body["password"])
 
 
 async def _furnish(
     addresses: list[str], installation: Installation, rooms: Rooms, session: aiohttp.ClientSession
 ) -> Served:
     created = await installation.store.write(rooms.access.create_user, Principal("cli", "test"), "root", "admin")
-    admin = aiohttp.BasicAuth("root", created.password)
+    admin = Login("root", created.password)
     public, internal = (f"http://{address}" for address in addresses)
     served = Served(public, internal, admin, admin, {}, installation, rooms, session)
     served.app, served.integration = await served.new_tenant("bank")

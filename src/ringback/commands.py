@@ -45,11 +45,11 @@ async def backup_database(installation: Installation, rooms: Rooms, *, target: s
     return {"file": target}
 
 
-async def rotate_keys(installation: Installation, rooms: Rooms) -> dict[str, str]:  # noqa: ARG001
-    """A new instance key."""
+async def rotate_keys(installation: Installation, rooms: Rooms) -> dict[str, Any]:  # noqa: ARG001
+    """A new instance key; the old one is kept aside."""
     key_file = key_file_of(installation.settings)
-    key_id = await rotate_instance_key(installation.store, key_file, installation.clock, installation.randomness)
-    return {"instance_key": key_id, "key_file": str(key_file.path)}
+    key_id, kept = await rotate_instance_key(installation.store, key_file, installation.clock, installation.randomness)
+    return {"instance_key": key_id, "key_file": str(key_file.path), "kept": [str(path) for path in kept]}
 
 
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {

@@ -26,7 +26,7 @@ from ringback.secrets import (
 from ringback.settings import Settings
 from ringback.store import Command, Query, SqliteLocation, Store, Tx, columns, locate, open_store
 from ringback.store.lockfile import DataLock
-from ringback.store.migrate import HEAD, current_revision, upgrade_in_subprocess
+from ringback.store.migrate import HEAD, current_revision, refuse_newer, upgrade_in_subprocess
 
 all_data_keys = Query(
     "all_data_keys",
@@ -74,11 +74,11 @@ def prepare_data_folder(settings: Settings) -> None:
 async def prepare_database(settings: Settings) -> bool:
     """Makes the schema of an empty database; True when it did.
 
-    Raises StartRefused when an older one waits for
-    `ringback db upgrade`.
+    Raises StartRefused when an older one waits for `ringback db upgrade`, and when a newer one needs a newer program.
     """
     location = locate(settings.database_url or None, settings.data_folder)
     revision = await current_revision(location)
+    refuse_newer(revision)
     if revision == HEAD:
         return False
     if revision is not None:
@@ -127,18 +127,47 @@ async def open_vault(store: Store, key_file: KeyFile, clock: Clock, randomness: 
     return Vault(opened[SEAL_PURPOSE], opened[FINGERPRINT_PURPOSE], randomness)
 
 
-async def rotate_instance_key(store: Store, key_file: KeyFile, clock: Clock, randomness: Randomness) -> str:
-    """Makes a new instance key and seals the data keys with it; returns its id.
+async def rotate_instance_key(
+    store: Store, key_file: KeyFile, clock: Clock, randomness: Randomness
+) -> tuple[str, list[Path]]:
+    """Makes a new instance key and seals the data keys with it; returns its id, and where the old keys are kept.
 
-    The file holds both keys until the database is committed, so that a crash at any moment leaves a pair that fits.
+    Backups made before need the old key, so it is kept aside first. The key file holds both keys until the database is
+    committed, so that a crash at any moment leaves a pair that fits. Raises StartRefused when a file cannot be written.
     """
+    try:
+        return await _rotate(store, key_file, clock, randomness)
+    except OSError as error:
+        raise StartRefused(f"The instance key was not rotated: {error}.", cause=error) from error
+
+
+async def _rotate(store: Store, key_file: KeyFile, clock: Clock, randomness: Randomness) -> tuple[str, list[Path]]:
     old_keys = key_file.load()
     data_keys = open_data_keys(await store.read(_read_data_keys), old_keys)
     new_key = new_instance_key(randomness)
+    kept = [kept_key_file(key_file, old.id) for old in old_keys]
+    for file, old in zip(kept, old_keys, strict=True):
+        file.save([old])
     key_file.save([new_key, *old_keys])
     await store.write(_reseal_data_keys, seal_data_keys(data_keys, new_key, randomness), clock.now_ms())
     key_file.save([new_key])
-    return new_key.id
+    return new_key.id, [file.path for file in kept]
+
+
+def kept_key_file(key_file: KeyFile, key_id: str) -> KeyFile:
+    """Where an old instance key is kept, beside the key file."""
+    return KeyFile(key_file.path.with_name(f"{key_file.path.name}.{key_id}"))
+
+
+async def missing_instance_key(settings: Settings) -> str | None:
+    """The id of the instance key that the database needs and the key file does not have. Raises StartRefused."""
+    store = await open_store(database_url=settings.database_url or None, data_dir=settings.data_folder, pool_size=2)
+    try:
+        sealed = await store.read(_read_data_keys)
+    finally:
+        await store.close()
+    present = {key.id for key in key_file_of(settings).load()}
+    return next((key.instance_key_id for key in sealed if key.instance_key_id not in present), None)
 
 
 def key_file_of(settings: Settings) -> KeyFile:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
@@ -16,17 +17,30 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ringback.http import Routes
 from ringback.store import Store
 
-_SECRET_WORDS = ("password", "secret", "private_key", "api_token", "auth_header", "authorization", "pin", "otp")
+_SECRET_WORDS = frozenset({"password", "passphrase", "secret", "authorization", "pin", "otp", "totp"})
+_SECRET_ENDS = ("token", "key", "auth_header")  # a key_id or a token_id may be logged, a key may not
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _WITHHELD = "[withheld]"
 
 
 def withhold_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A log line never carries a value whose name says that it is a secret."""
-    for name in event:
-        lowered = name.lower()
-        if any(lowered == word or lowered.endswith("_" + word) or lowered.startswith(word) for word in _SECRET_WORDS):
-            event[name] = _WITHHELD
+    """A log line never carries a value whose name says that it is a secret, however deep it is."""
+    for name, value in event.items():
+        event[name] = _WITHHELD if _is_secret(name) else _without_secrets(value)
     return event
+
+
+def _is_secret(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(name)]
+    return not _SECRET_WORDS.isdisjoint(words) or "_".join(words).endswith(_SECRET_ENDS)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _WITHHELD if _is_secret(str(key)) else _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    return value
 
 
 class _Log:
@@ -42,9 +56,10 @@ class _Log:
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """Logs to stderr: text in a terminal, else one JSON object a line."""
-    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    """Logs to stderr. `auto`: text in a terminal, else one JSON object a line. Colours are for terminals only."""
+    in_terminal = sys.stderr.isatty()
+    text = log_format == "text" or (log_format == "auto" and in_terminal)
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=in_terminal) if text else structlog.processors.JSONRenderer()
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -98,6 +98,7 @@ def wire(installation: Installation) -> Rooms:
             Job("deliveries long done", 60, outbox.purge),
             Job("answers under an Idempotency-Key", 60, idempotency_keys.purge),
             Job("mailboxes", 60, mailbox.purge),
+            Job("pushes long over", 60, pushes.purge),
         ),
     )
 

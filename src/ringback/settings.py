@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -136,6 +138,17 @@ def parse_listen(name: str, value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def parse_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """A comma list of addresses and networks (RINGBACK_TRUSTED_PROXIES). Raises StartRefused."""
+    networks = []
+    for part in filter(None, (item.strip() for item in text.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError as error:
+            raise StartRefused(f"RINGBACK_TRUSTED_PROXIES: {part!r} is not an address or network.") from error
+    return networks
+
+
 def load_settings(
     environment: Mapping[str, str] | None = None, config_file: str | None = None
 ) -> tuple[Settings, list[Setting]]:
@@ -196,9 +209,25 @@ def _convert(values: dict[str, object], sources: dict[str, str]) -> Settings:
 def _check(settings: Settings) -> None:
     parse_listen("RINGBACK_PUBLIC_LISTEN", settings.public_listen)
     parse_listen("RINGBACK_INTERNAL_LISTEN", settings.internal_listen)
+    parse_networks(settings.trusted_proxies)
+    if settings.public_url and not _is_base_url(settings.public_url):
+        raise StartRefused(
+            f"RINGBACK_PUBLIC_URL must be a URL such as https://phones.example.com, not {settings.public_url!r}."
+        )
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise StartRefused("RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY go together: set both or none.")
     if settings.database_url and not settings.database_url.startswith(("postgresql://", "postgres://")):
         raise StartRefused("RINGBACK_DATABASE_URL must start with postgresql://, or be empty for SQLite.")
     if settings.workers > 1 and not settings.database_url:
         raise StartRefused("More than one worker needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")
+
+
+def _is_base_url(text: str) -> bool:
+    """http(s)://HOST[:PORT][/PATH] and nothing else: paths are put behind it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    extra = parts.query or parts.fragment or parts.username is not None or any(letter.isspace() for letter in text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not extra

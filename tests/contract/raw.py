@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-
-import aiohttp
 
 SECONDS = 10
 
@@ -26,11 +23,6 @@ class RawAnswer:
     def json(self) -> Any:
         """The decoded body."""
         return json.loads(self.content)
-
-
-def basic(auth: aiohttp.BasicAuth) -> str:
-    """The value of the Authorization header field."""
-    return "Basic " + base64.b64encode(f"{auth.login}:{auth.password}".encode()).decode()
 
 
 def request_bytes(method: str, target: str, headers: dict[str, str], body: bytes = b"") -> bytes:

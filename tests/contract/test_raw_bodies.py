@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.raw import RawAnswer, basic, chunked, request_bytes, send
+from tests.contract.raw import RawAnswer, chunked, request_bytes, send
 from tests.served import Served
 
 LIMIT = 262_144
@@ -82,7 +82,7 @@ class Sender:
         fields = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
         if not path.startswith("/enrollment-server"):
             is_admin = path.startswith(("/api/v1", "/powerauth-cloud/admin"))
-            fields["Authorization"] = basic(self._served.admin if is_admin else self._served.integration)
+            fields["Authorization"] = (self._served.admin if is_admin else self._served.integration).header
         return request_bytes(method, path, fields, body)
 
     def base(self, path: str) -> str:

@@ -11,13 +11,12 @@ import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import pytest
 
 from ringback.softphone import MemoryState, Phone
 from tests.contract import tutorial
 from tests.contract.tutorial import Printed
-from tests.served import Answer, Served
+from tests.served import Answer, Login, Served
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 CODE = re.compile(r"[A-Z2-7]{5}(-[A-Z2-7]{5}){3}")
@@ -49,7 +48,7 @@ class Reader:
         application = await self.send(tutorial.CREATE_APPLICATION)
         allowed = await self.send(tutorial.ALLOW_APPLICATION)
         self.app = application.body
-        self.auth = aiohttp.BasicAuth(user.body["username"], user.body["password"])
+        self.auth = Login(user.body["username"], user.body["password"])
         return user, application, allowed
 
     async def scanned(self) -> str:

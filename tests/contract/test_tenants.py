@@ -13,13 +13,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.softphone import MemoryState, Phone, Unlock
 from tests.contract.documents import Operation, documents_of, operations_of
-from tests.served import Answer, Served
+from tests.served import Answer, Login, Served
 
 SIGNED = b"pay"
 BIOMETRY = Unlock(biometry=True)
@@ -216,7 +215,7 @@ def variants(operation: Operation, bank: Bank) -> Iterator[Ids]:
 
 
 async def ask(
-    served: Served, operation: Operation, ids: Ids, auth: aiohttp.BasicAuth, nth_body: int = 0, nth_query: int = 0
+    served: Served, operation: Operation, ids: Ids, auth: Login, nth_body: int = 0, nth_query: int = 0
 ) -> Answer:
     endpoint = ENDPOINTS[operation.id]
     path = operation.path
@@ -289,7 +288,7 @@ async def test_a_user_without_apps_sees_nothing(served_sqlite: Served) -> None:
     made = await served_sqlite.call(
         "POST", "/powerauth-cloud/admin/users", {"username": "newcomer"}, auth=served_sqlite.admin
     )
-    newcomer = aiohttp.BasicAuth("newcomer", made.body["password"])
+    newcomer = Login("newcomer", made.body["password"])
     registration = {"userId": "alice", "appId": "bank"}
     created = await served_sqlite.call("POST", "/powerauth-cloud/v2/registrations", registration)
     path = f"/powerauth-cloud/v2/registrations/{created.body['registrationId']}"
@@ -305,7 +304,7 @@ async def test_a_user_without_apps_sees_nothing(served_sqlite: Served) -> None:
 async def test_admin_endpoints_refuse_integration_users_and_strangers(served_sqlite: Served) -> None:
     known = Ids(str(uuid4()), str(uuid4()), "alice", "bank", served_sqlite.integration.login, "", "")
     unknown = replace(known, app_id="none", username="no-such-user")
-    stranger = aiohttp.BasicAuth("no-such-user", "no-such-password")
+    stranger = Login("no-such-user", "no-such-password")
     for operation in await _internal_operations(served_sqlite):
         if not ENDPOINTS[operation.id].admin:
             continue

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from ringback.clock import ManualClock
+from ringback.devices.attempts import AttemptLimiter
 from ringback.devices.schema import ChangeRegistration, CommitRegistration, StatusObject
 from ringback.errors import ActivationInvalid, EncryptionFailed, TemporaryKeyFailure
 from ringback.protocols.powerauth.activation_code import generate_activation_code
@@ -237,6 +239,23 @@ async def test_wrong_codes_are_limited_by_address(room: Room) -> None:
         await send(room, phone, body)
     phone.finish_activation(await send(room, phone, body, "192.0.2.2"), sessions)
     assert await room.status(created.registration_id) == "PENDING_COMMIT"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unknown", "x:y", False),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_address(clock: ManualClock, first: str, second: str, same: bool) -> None:
+    attempts = AttemptLimiter(clock=clock, per_minute=1)
+    attempts.count_failure(first)
+    assert (attempts.is_exhausted(first), attempts.is_exhausted(second)) == (True, same)
 
 
 # keystore/create

@@ -230,3 +230,22 @@ async def test_without_a_valid_mac_token_nothing_is_registered(room: Room, phone
     push = PushTokenObject(platform="local", token="-")
     assert not (await room.store.write(room.devices.register_push_token, stale, push)).valid
     assert await targets(room) == []
+
+
+async def test_a_phone_that_makes_many_mac_tokens_loses_the_oldest(
+    room: Room, phone: TestPhone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.devices.mac_tokens.MOST_PER_PHONE", 3)
+    other = await room.active_phone("eva")
+    await room.mac_token(other)
+    made = [phone.mac_token]
+    for _ in range(4):
+        room.clock.advance(0.001)
+        await room.mac_token(phone)
+        made.append(phone.mac_token)
+    valid = []
+    for phone.mac_token in made:
+        valid.append((await check(room, phone)).valid)
+    assert valid == [False, False, True, True, True]
+    assert (await check(room, other)).valid
+    assert (await room.actions()).count("mac_token.remove") == 2

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request
-from litestar.params import Parameter
+from litestar.params import QueryParameter, RawBody
 
 from ringback.errors import NotAuthenticated, RingbackError
 from ringback.http import Ok, cloud, decode, mobile, native, principal_of, remote_address
@@ -46,7 +46,7 @@ class FixedUsers:
 def small_app(
     raised: Exception | None = None, *, trusted_proxies: str = "", hosts: frozenset[str] | None = None
 ) -> Edge:
-    """GET /seen, GET /boom (raises), POST /named, GET /count?n= on every face; only the first asks for a user."""
+    """On every face GET /seen and POST /change for users; GET /boom (raises), POST /named, GET /count?n= for all."""
     handlers: list[Any] = []
     for name, face in FACES.items():
         handlers += _handlers(name, face, raised)
@@ -64,11 +64,15 @@ def _handlers(name: str, face: Any, raised: Exception | None) -> list[Any]:
         raise raised or RingbackError
 
     @face.post("/named", operation_id=f"{name}Named", role=None, request=Named)
-    async def named(body: bytes) -> Named:
+    async def named(body: RawBody) -> Named:
         return decode(body, Named)
 
     @face.get("/count", operation_id=f"{name}Count", role=None)
-    async def count(number: Annotated[int, Parameter(query="n", ge=1)]) -> Ok:
+    async def count(number: Annotated[int, QueryParameter(name="n", ge=1)]) -> Ok:
         return Ok(str(number))
 
-    return [seen, boom, named, count]
+    @face.post("/change", operation_id=f"{name}Change", role="integration")
+    async def change() -> Ok:
+        return Ok()
+
+    return [seen, boom, named, count, change]

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from ringback.server import make_apps
-from tests.contract.raw import RawAnswer, basic, request_bytes, send
+from tests.contract.raw import RawAnswer, request_bytes, send
 from tests.served import Served
 
 ALL_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
@@ -39,7 +39,7 @@ async def test_no_address_of_one_listener_exists_on_the_other(served_sqlite: Ser
     assert public
     assert internal
     assert not set(public) & set(internal)
-    headers = {"Authorization": basic(served_sqlite.admin), "Content-Type": "application/json"}
+    headers = {"Authorization": served_sqlite.admin.header, "Content-Type": "application/json"}
     for elsewhere, base in ((internal, served_sqlite.public), (public, served_sqlite.internal)):
         for path, methods in elsewhere.items():
             for method in sorted(methods):
@@ -66,7 +66,7 @@ UNKNOWN = (
 
 
 async def test_unknown_addresses(served_sqlite: Served) -> None:
-    headers = {"Authorization": basic(served_sqlite.integration)}
+    headers = {"Authorization": served_sqlite.integration.header}
     for base in (served_sqlite.internal, served_sqlite.public):
         for path in UNKNOWN:
             for method in ("GET", "POST", "DELETE"):
@@ -101,7 +101,7 @@ async def test_wrong_methods_name_the_right_ones(served_sqlite: Served) -> None:
 
 
 async def test_head_is_get_without_the_body(served_sqlite: Served) -> None:
-    headers = {"Authorization": basic(served_sqlite.integration)}
+    headers = {"Authorization": served_sqlite.integration.header}
     unproved: dict[str, str] = {}
     for path, fields in (
         ("/health/ready", unproved),

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ringback.http import Listener, bind_address
-from ringback.http.connection import MAX_HEAD_BYTES, Connection
+from ringback.http.connection import MAX_HEAD_BYTES, MAX_HEADER_FIELDS, Connection
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -102,3 +102,51 @@ async def test_more_connections_than_allowed_are_told_so(port: int) -> None:
     await asyncio.sleep(0.05)
     answer = await talk(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("before", [b"", GET])
+async def test_empty_lines_do_not_keep_a_connection_open(port: int, before: bytes) -> None:
+    answer = await talk(port, *([before] if before else []), *[b"\r\n"] * 3, pause=0.04)
+    assert answer.endswith(b"content-length: 0\r\n\r\n")
+    assert b"HTTP/1.1 408 " in answer
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("last_chunk", "endless"), [(b"0\r\n", b"a: b\r\n" * 2_000), (b"0\r\na: ", b"a" * 16_384), (b"1;", b"x" * 16_384)]
+)
+async def test_what_comes_after_the_body_has_a_limit(port: int, last_chunk: bytes, endless: bytes) -> None:
+    answer = await talk(port, CHUNKED + b"2\r\nhi\r\n", last_chunk, *[endless] * 12, pause=0.002)
+    assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+
+
+async def test_a_large_body_and_a_short_trailer_are_fine(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(CHUNKED + b"30d40\r\n" + b"x" * 200_000 + b"\r\n0\r\nA: b\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"x" * 200_000), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_many_small_chunks_are_fine(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readuntil(b"x" * 50_000), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_no_more_header_fields_are_kept_than_show_that_there_were_too_many(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    headers_complete = Connection.on_headers_complete
+
+    def count(self: Connection) -> None:
+        seen.append(len(self.headers))
+        headers_complete(self)
+
+    monkeypatch.setattr(Connection, "on_headers_complete", count)
+    await talk(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + b"a:\r\n" * 5_000 + b"\r\n")
+    assert seen == [MAX_HEADER_FIELDS + 1]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 
-import aiohttp
-
-from tests.contract.raw import RawAnswer, basic, request_bytes, send
+from tests.contract.raw import RawAnswer, request_bytes, send
+from tests.peers.server import basic
 from tests.served import Served
 
 PATH = "/powerauth-cloud/v2/registrations?userId=u"
@@ -28,20 +27,20 @@ def encoded(text: bytes) -> str:
 async def test_unknown_user_and_wrong_password_look_the_same(served: Served) -> None:
     known, password = served.integration.login, served.integration.password
     wrong = [
-        await ask(served, basic(aiohttp.BasicAuth(known, "wrong"))),
-        await ask(served, basic(aiohttp.BasicAuth(known, ""))),
-        await ask(served, basic(aiohttp.BasicAuth(known, password + "x"))),
-        await ask(served, basic(aiohttp.BasicAuth(known, password.swapcase()))),
-        await ask(served, basic(aiohttp.BasicAuth("no-such-user", "wrong"))),
-        await ask(served, basic(aiohttp.BasicAuth("no-such-user", password))),
-        await ask(served, basic(aiohttp.BasicAuth(known.upper(), password))),
-        await ask(served, basic(aiohttp.BasicAuth("root", password))),
+        await ask(served, basic(known, "wrong")),
+        await ask(served, basic(known, "")),
+        await ask(served, basic(known, password + "x")),
+        await ask(served, basic(known, password.swapcase())),
+        await ask(served, basic("no-such-user", "wrong")),
+        await ask(served, basic("no-such-user", password)),
+        await ask(served, basic(known.upper(), password)),
+        await ask(served, basic("root", password)),
     ]
     assert {one.status for one in wrong} == {401}
     assert all(visible(one) == visible(wrong[0]) for one in wrong)
     assert wrong[0].headers["www-authenticate"] == 'Basic realm="Ringback", charset="UTF-8"'
     assert wrong[0].json["responseObject"]["code"] == "HTTP_401"
-    assert (await ask(served, basic(served.integration))).status == 200
+    assert (await ask(served, served.integration.header)).status == 200
 
 
 async def test_malformed_credentials(served_sqlite: Served) -> None:
@@ -57,7 +56,7 @@ async def test_malformed_credentials(served_sqlite: Served) -> None:
 
 
 async def test_scheme_in_any_case(served_sqlite: Served) -> None:
-    header = basic(served_sqlite.integration)
+    header = served_sqlite.integration.header
     for scheme in ("basic", "BASIC"):
         assert (await ask(served_sqlite, scheme + header[5:])).status == 200
 
@@ -71,7 +70,7 @@ async def test_no_password_is_asked_before_the_address_is_known(served_sqlite: S
 
 async def test_two_authorization_headers_are_not_joined(served_sqlite: Served) -> None:
     """Whichever counts, a wrong one beside a right one never names somebody else."""
-    right, wrong = basic(served_sqlite.integration), basic(aiohttp.BasicAuth("root", "x"))
+    right, wrong = served_sqlite.integration.header, basic("root", "x")
     for pair in ((right, wrong), (wrong, right)):
         request = request_bytes("GET", PATH, {"Authorization": pair[0]})
         request = request.replace(b"\r\n\r\n", f"\r\nAuthorization: {pair[1]}\r\n\r\n".encode(), 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ringback.errors import StartRefused
-from ringback.http.edge import MAX_HEADER_BYTES, MAX_PATH_BYTES, parse_networks
+from ringback.http.connection import MAX_HEADER_FIELDS
+from ringback.http.edge import MAX_HEADER_BYTES, MAX_PATH_BYTES
+from ringback.settings import parse_networks
 from tests.http.asgi import LOOPBACK, STRANGER, ask
 from tests.http.small_app import AUTHORIZATION, small_app
 
@@ -122,6 +124,7 @@ async def test_size_of_headers_and_address() -> None:
     for headers, path in (
         ({"X": "y" * MAX_HEADER_BYTES}, OPEN),
         ({f"X-{number}": "y" * 100 for number in range(400)}, OPEN),
+        ({f"X-{number}": "" for number in range(MAX_HEADER_FIELDS)}, OPEN),
         ({}, "/powerauth-cloud/" + "x" * MAX_PATH_BYTES),
         ({}, OPEN + "&x=" + "y" * MAX_PATH_BYTES),
     ):
@@ -138,3 +141,16 @@ async def test_nul_in_the_address_is_refused(path: str) -> None:
     assert "U+0000" in answer.message
     is_native = path.startswith("/api/v1")
     assert answer.headers["content-type"] == ("application/problem+json" if is_native else "application/json")
+
+
+async def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_keeps() -> None:
+    for site, method, status in (
+        ("cross-site", "POST", 403),
+        ("same-site", "POST", 403),
+        ("same-origin", "POST", 200),
+        ("none", "POST", 200),
+        ("cross-site", "GET", 200),
+    ):
+        path = "/powerauth-cloud/change" if method == "POST" else SEEN
+        answer = await ask(small_app(), path, method=method, headers={**AUTHORIZATION, "Sec-Fetch-Site": site})
+        assert answer.status == status, (site, method)

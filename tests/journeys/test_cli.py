@@ -131,7 +131,14 @@ async def test_the_instance_key_is_rotated(sqlite_server: ServerProcess, tmp_pat
         await asyncio.to_thread(server.cli, "db", "backup", str(target))
 
         said = json.loads((await asyncio.to_thread(server.cli, "keys", "rotate", "--json")).stdout)
-        assert said == {"instance_key": key_file.read_text().split()[0], "key_file": str(key_file)}
+        kept = server.folder / f"instance.key.{old.split()[0]}"
+        assert said == {
+            "instance_key": key_file.read_text().split()[0],
+            "key_file": str(key_file),
+            "kept": [str(kept)],
+        }
+        assert kept.read_text() == old
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
         assert key_file.read_text() != old
         phone, header = sign(phone)
@@ -139,9 +146,11 @@ async def test_the_instance_key_is_rotated(sqlite_server: ServerProcess, tmp_pat
 
         assert await asyncio.to_thread(server.stop) == 0
         running = key_file.read_text()
+        assert len(running.splitlines()) == 1
         told = await asyncio.to_thread(server.cli, "keys", "rotate")
         assert "Copy the key file" in told.stdout
-        assert "Backups made before this open only with the key file as it was then" in told.stdout
+        assert f"The key from before is kept in {key_file}.{running.split()[0]}." in told.stdout
+        assert "Backups made before this open only with the key from before" in told.stdout
         assert key_file.read_text() != running
         await asyncio.to_thread(server.start)
         phone, header = sign(phone)
@@ -154,9 +163,36 @@ async def test_the_instance_key_is_rotated(sqlite_server: ServerProcess, tmp_pat
         line = refused(server)
         assert f"sealed with instance key {old.split()[0]}, which the key file does not have" in line
         assert key_file.read_text() == newest
-        key_file.write_text(old)
+        assert f"This backup needs instance key {old.split()[0]}" in restored.stdout
+        await asyncio.to_thread(subprocess.run, ["bash", "-c", restored.stdout.splitlines()[-1]], check=True)
+        assert key_file.read_text() == newest + old
         await asyncio.to_thread(server.start)
         assert (await bank.verify(sign(phone)[1])).body["signatureValid"] is True
+
+
+def test_a_restore_says_which_key_is_missing(server: ServerProcess, tmp_path: Path) -> None:
+    server.cli("admin", "create-user", "root", "--role", "admin")
+    server.cli("db", "backup", str(tmp_path / "backup"))
+    fits = server.cli("db", "restore", "--yes", str(tmp_path / "backup"))
+    assert "This backup needs" not in fits.stdout
+    key_file = server.folder / "instance.key"
+    copy = key_file.rename(tmp_path / "copy.key")
+    told = server.cli("db", "restore", "--yes", str(tmp_path / "backup"))
+    key_id = copy.read_text().split()[0]
+    assert f"This backup needs instance key {key_id}, which the key file {key_file} does not have." in told.stdout
+
+
+def test_a_database_of_a_newer_version(sqlite_server: ServerProcess, tmp_path: Path) -> None:
+    database = apsw.Connection(str(sqlite_server.folder / "ringback.db"))
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    for command in (("serve",), ("db", "upgrade"), ("keys", "rotate")):
+        line = refused(sqlite_server, *command)
+        assert "schema 9999, which this version does not know" in line
+        assert "Run the newer one" in line
+    # Whatever the schema is, a backup can be made of it: that comes before an upgrade.
+    sqlite_server.cli("db", "backup", str(tmp_path / "backup"))
+    assert (tmp_path / "backup").exists()
 
 
 def test_upgrading_is_refused_while_a_server_runs(sqlite_server: ServerProcess) -> None:
@@ -203,6 +239,10 @@ def test_settings_are_shown_with_their_source(new_server: NewServer, tmp_path: P
         ("internal_listen", "localhost:99999", "RINGBACK_INTERNAL_LISTEN must be HOST:PORT"),
         ("database_url", "mysql://db", "RINGBACK_DATABASE_URL must start with postgresql://"),
         ("tls_certificate", "cert.pem", "RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY go together"),
+        ("trusted_proxies", "10.0.0.1/8", "RINGBACK_TRUSTED_PROXIES: '10.0.0.1/8' is not an address or network"),
+        ("public_url", "phones.example.com", "RINGBACK_PUBLIC_URL must be a URL such as https://phones.example.com"),
+        ("public_url", "https://phones.example.com/?q", "RINGBACK_PUBLIC_URL must be a URL"),
+        ("public_url", "https://phones.example.com:port", "RINGBACK_PUBLIC_URL must be a URL"),
         ("config", "/nowhere/ringback.toml", "The configuration file /nowhere/ringback.toml cannot be read"),
     ],
 )
@@ -210,6 +250,13 @@ def test_a_setting_that_cannot_be_used(new_server: NewServer, name: str, value: 
     server = new_server(fresh=True, **{name: value})
     assert complaint in refused(server, "config", "check")
     assert not server.folder.exists()
+
+
+def test_a_certificate_that_is_not_there(new_server: NewServer, tmp_path: Path) -> None:
+    server = new_server(fresh=True, tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"))
+    line = refused(server, "config", "check")
+    assert "RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY cannot be used: " in line
+    assert str(tmp_path / "cert.pem") in line
 
 
 def test_a_misspelt_setting_is_named(new_server: NewServer, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import apsw
 import psutil
 import pytest
 
+from ringback.errors import StartRefused
+from ringback.installation import prepare_database
+from ringback.settings import load_settings
 from tests.journeys.conftest import NewServer
 from tests.journeys.phones import Bank, sign
 from tests.journeys.processes import children, refused, wait_until_ended
@@ -91,13 +93,12 @@ def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
     assert "does not open with this instance key" in refused(prepared)
 
 
-def test_a_database_of_another_version(prepared: ServerProcess) -> None:
-    database = apsw.Connection(str(prepared.folder / "ringback.db"))
-    database.execute("UPDATE alembic_version SET version_num = '9999'")
-    database.close()
-    line = refused(prepared)
-    assert "The database has schema 9999 and this version needs " in line
-    assert "made by another version of this program" in refused(prepared, "db", "upgrade")
+async def test_a_database_of_an_older_version(prepared: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none yet: the program is made to want a later schema. For a newer one see `test_cli.py`."""
+    monkeypatch.setattr("ringback.installation.HEAD", "9999")
+    settings, _ = load_settings({"RINGBACK_DATA_DIR": str(prepared.folder)})
+    with pytest.raises(StartRefused, match=r"needs 9999\. Make a backup, then run: ringback db upgrade"):
+        await prepare_database(settings)
 
 
 def test_several_workers_need_postgresql(prepared: ServerProcess) -> None:

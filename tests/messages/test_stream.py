@@ -118,3 +118,24 @@ async def test_the_oldest_of_too_many_ends(room: Room) -> None:
     assert await streams[0].next() is None
     for stream in streams[1:]:
         assert await stream.next(b": keep-alive") is not None
+
+
+async def test_a_push_wakes_only_the_streams_of_its_phone(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look = room.phones.registration
+
+    async def registration(tx: Tx, registration_id: str) -> Any:
+        looked.append(registration_id)
+        return await look(tx, registration_id)
+
+    monkeypatch.setattr(room.phones, "registration", registration)
+    monkeypatch.setattr(room.streams, "_limits", StreamLimits(keep_alive_seconds=60, shortest_pause_seconds=0.01))
+    mine, other = room.open("p1"), room.open("p2")
+    reading = [asyncio.create_task(one.next()) for one in (mine, other)]
+    await asyncio.sleep(0.1)
+    assert sorted(looked) == ["p1", "p2"]
+    await room.push(1, "p1")
+    assert b'"n":1' in (await reading[0] or b"")
+    await asyncio.sleep(0.1)
+    assert looked.count("p2") == 1
+    reading[1].cancel()

@@ -116,3 +116,15 @@ async def test_emptied_after_a_day(room: Room) -> None:
     room.clock.advance(0.001)
     assert await room.store.write(room.mailbox.purge, 10) == 1
     assert len(await room.mail()) == 1
+
+
+async def test_a_push_is_forgotten_after_thirty_days(room: Room) -> None:
+    old = await room.status(await room.queue(), "DELIVERED")
+    room.clock.advance(30 * 86_400)
+    young = await room.queue("apns")
+    assert await room.store.write(room.pushes.purge, 10) == 0
+    room.clock.advance(0.001)
+    assert await room.store.write(room.pushes.purge, 10) == 1
+    assert (await room.push(young)).status == "FAILED"
+    with pytest.raises(AssertionError):
+        await room.push(old.id)

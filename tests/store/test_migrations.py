@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql
 
 from ringback.errors import StartRefused
 from ringback.store import PostgresLocation, SqliteLocation
-from ringback.store.migrate import HEAD, current_revision, migration_sql, upgrade, upgrade_in_subprocess
+from ringback.store.migrate import HEAD, REVISIONS, current_revision, migration_sql, upgrade, upgrade_in_subprocess
 from ringback.store.schema import metadata
 from tests.peers.postgres import PostgresCluster, binaries
 
@@ -26,7 +26,9 @@ MIGRATIONS = Path(sys.modules["ringback.store.migrate"].__file__ or "").parent /
 
 
 def test_head_is_the_newest_script() -> None:
-    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert scripts.get_heads() == [HEAD]
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(REVISIONS))
 
 
 def test_sqlite_has_no_drift(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ async def test_a_newer_database_is_refused_in_one_line(location: SqliteLocation 
         await other.close()
     with pytest.raises(StartRefused) as caught:
         await upgrade_in_subprocess(location)
-    assert "another version of this program" in caught.value.message
+    assert "Run the newer one" in caught.value.message
     assert "\n" not in caught.value.message
 
 

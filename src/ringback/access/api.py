@@ -8,6 +8,7 @@ from litestar import Request
 
 from ringback.access.schema import CreateUser, User
 from ringback.access.service import AccessService
+from ringback.errors import UniqueViolation, UserExists
 from ringback.http import Routes, cloud, decode, principal_of
 from ringback.store import Store
 
@@ -28,7 +29,10 @@ def routes(store: Store, access: AccessService) -> Routes:
     )
     async def create_user(request: Req, body: bytes) -> User:
         command = decode(body, CreateUser)
-        created = await store.write(access.create_user, principal_of(request), command.username, "integration")
+        try:
+            created = await store.write(access.create_user, principal_of(request), command.username, "integration")
+        except UniqueViolation as error:  # somebody else made it at the same time
+            raise UserExists(cause=error) from error
         return User(created.user.username, enabled=True, role=["ROLE_USER"], applications=[], password=created.password)
 
     @cloud.post(

@@ -11,6 +11,7 @@ from litestar import Request
 from ringback.apps.model import AppCredentials
 from ringback.apps.schema import Application, CreateApplication
 from ringback.apps.service import AppsService
+from ringback.errors import AppExists, UniqueViolation
 from ringback.http import Routes, cloud, decode, principal_of
 from ringback.store import Store
 
@@ -41,7 +42,10 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:
     )
     async def create_application(request: Req, body: bytes) -> Application:
         command = decode(body, CreateApplication)
-        return shown(await store.write(apps.create, principal_of(request), command.id, command.roles or []))
+        try:
+            return shown(await store.write(apps.create, principal_of(request), command.id, command.roles or []))
+        except UniqueViolation as error:  # somebody else made it at the same time
+            raise AppExists(cause=error) from error
 
     @cloud.get(
         "/admin/applications/{app_id:str}",

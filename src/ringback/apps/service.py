@@ -43,7 +43,7 @@ class AppsService:
         self._vault = vault
         self._audit = audit
         self._versions: OrderedDict[str, tuple[int, AppVersion]] = OrderedDict()
-        self._master_keys: OrderedDict[str, ec.EllipticCurvePrivateKey] = OrderedDict()
+        self._master_keys: OrderedDict[str, tuple[int, ec.EllipticCurvePrivateKey]] = OrderedDict()
 
     async def create(self, tx: Tx, principal: Principal, app_id: str, roles: Sequence[str]) -> AppCredentials:
         """A new app with its first version and its P-256 master key. Raises AppExists."""
@@ -104,15 +104,19 @@ class AppsService:
         return version
 
     async def master_private_key(self, tx: Tx, app_id: str) -> ec.EllipticCurvePrivateKey:
-        """The app's P-256 master key; it never changes, so it is cached. Raises AppNotFound."""
+        """The app's P-256 master key, at most two seconds old. Raises AppNotFound.
+
+        It never changes, but what a unit saw may never have been committed, and then the app can be made once more.
+        """
+        now = self._clock.now_ms()
         cached = self._master_keys.get(app_id)
-        if cached is not None:
-            return cached
+        if cached is not None and 0 <= now - cached[0] < CACHE_MS:
+            return cached[1]
         stored: StoredMasterKey | None = await tx.one(queries.master_key, app_id, MASTER_KEY_P256)
         if stored is None:
             raise AppNotFound
         key = private_key_from_bytes(self._vault.unseal(stored.private_key_sealed, _master_identity(app_id)))
-        self._master_keys[app_id] = key
+        self._master_keys[app_id] = (now, key)
         if len(self._master_keys) > CACHE_ENTRIES:
             self._master_keys.popitem(last=False)
         return key

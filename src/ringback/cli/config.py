@@ -38,7 +38,11 @@ def show(*, as_json: bool, config_file: str | None) -> None:
 @click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
 def check(config_file: str | None) -> None:
     """Exits 1 with one line when they cannot."""
-    load_settings(None, config_file)
+    settings, _ = load_settings(None, config_file)
+    if settings.tls_certificate:
+        from ringback.http import Certificate
+
+        Certificate(settings.tls_certificate, settings.tls_key)
     click.echo("The settings can be used.")
 
 

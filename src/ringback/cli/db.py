@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 
 import click
 import msgspec
 
-from ringback.cli.installation import run_command
-from ringback.settings import load_settings
+from ringback.settings import Settings, load_settings
 
 
 @click.group(name="db", help="Upgrade, back up, restore the database.")
@@ -43,8 +43,18 @@ def upgrade() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def backup(file: Path, *, as_json: bool) -> None:
-    """One moment of the whole database."""
-    written = run_command("backup", target=str(file.absolute()))
+    """One moment of the whole database, of any schema: it is what one makes before an upgrade."""
+    from ringback.control import ask_running_server
+    from ringback.store import locate
+    from ringback.store.backup import backup as write_backup
+
+    settings, _ = load_settings()
+    target = file.absolute()
+    try:
+        written = ask_running_server(settings.control_socket, "backup", {"target": str(target)})
+    except ConnectionError:
+        write_backup(locate(settings.database_url or None, settings.data_folder), target)
+        written = {"file": str(target)}
     if as_json:
         click.echo(msgspec.json.encode(written))
         return
@@ -55,9 +65,9 @@ def backup(file: Path, *, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def restore(file: Path, *, yes: bool) -> None:
-    """Says what it means that counters go back, before and after."""
+    """Says what it means that counters go back, before and after, and which instance key is missing."""
     from ringback.clock import SystemClock
-    from ringback.installation import prepare_data_folder
+    from ringback.installation import missing_instance_key, prepare_data_folder
     from ringback.store import locate
     from ringback.store.backup import COUNTERS_WENT_BACK
     from ringback.store.backup import restore as put_back
@@ -69,3 +79,20 @@ def restore(file: Path, *, yes: bool) -> None:
         click.confirm("Restore?", abort=True)
     location = locate(settings.database_url or None, settings.data_folder)
     click.echo(put_back(location, file.absolute(), settings.data_folder, SystemClock()))
+    missing = asyncio.run(missing_instance_key(settings))
+    if missing is not None:
+        click.echo(_what_to_do_about(missing, settings))
+
+
+def _what_to_do_about(missing: str, settings: Settings) -> str:
+    """The key file may hold several keys, one line each: nobody has to take one away."""
+    from ringback.installation import kept_key_file, key_file_of
+
+    key_file = key_file_of(settings)
+    needed = f"This backup needs instance key {missing}, which the key file {key_file.path} does not have."
+    kept = kept_key_file(key_file, missing).path
+    if not kept.exists():
+        return f"{needed} Add the line of that key, from your copy, to the key file before you start the server."
+    there, here = shlex.quote(str(kept)), shlex.quote(str(key_file.path))
+    command = f"cat {there} >> {here}" if key_file.path.exists() else f"cp -p {there} {here}"
+    return f"{needed} It was kept when the key was rotated. Before you start the server:\n  {command}"

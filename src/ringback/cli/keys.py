@@ -22,8 +22,6 @@ def rotate(*, as_json: bool) -> None:
         click.echo(msgspec.json.encode(rotated))
         return
     click.echo(f"The instance key is now {rotated['instance_key']}, in {rotated['key_file']}.")
+    click.echo(f"The key from before is kept in {', '.join(rotated['kept'])}.")
     click.echo("Copy the key file to where you keep it (not beside the backups), and to every other server.")
-    click.echo(
-        "Backups made before this open only with the key file as it was then: keep that copy as long as them."
-        " If there is none, make a new backup now."
-    )
+    click.echo("Backups made before this open only with the key from before: keep it for as long as you keep them.")

@@ -48,10 +48,25 @@ def _announcement(settings: Settings, sockets: Any) -> Callable[[], None]:
     return announce
 
 
+def _then_hold_on_to(lifeline: int, announce: Callable[[], None]) -> Callable[[], None]:
+    """Drains and stops when the other end of the pipe is closed: whoever started this process is gone."""
+
+    def parent_is_gone() -> None:
+        asyncio.get_running_loop().remove_reader(lifeline)
+        signal.raise_signal(signal.SIGTERM)
+
+    def announce_and_watch() -> None:
+        announce()
+        asyncio.get_running_loop().add_reader(lifeline, parent_is_gone)
+
+    return announce_and_watch
+
+
 @click.command(help="Start the server. Without any configuration it works: SQLite in ./ringback-data, loopback only.")
 @click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
 @click.option("--workers", type=int, help="Processes that serve HTTP (PostgreSQL only); over RINGBACK_WORKERS.")
-def command(config_file: str | None, workers: int | None) -> None:
+@click.option("--lifeline-descriptor", type=int, hidden=True)  # of whoever starts a server that must not outlive it
+def command(config_file: str | None, workers: int | None, lifeline_descriptor: int | None) -> None:
     """Binds the sockets first, so that a port in use is told before anything else is touched."""
     from ringback.observe import configure_logging
     from ringback.serving import Roles, serve
@@ -66,6 +81,8 @@ def command(config_file: str | None, workers: int | None) -> None:
     configure_logging(settings.log_format, settings.log_level)
     sockets = _sockets(settings)
     announce = _announcement(settings, sockets)
+    if lifeline_descriptor is not None:
+        announce = _then_hold_on_to(lifeline_descriptor, announce)
     if settings.workers > 1:
         _run(supervise(settings, sockets, announce))
     else:
@@ -111,14 +128,10 @@ def role(
         sockets = Sockets(socket.socket(fileno=public_descriptor), socket.socket(fileno=internal_descriptor))
     roles = Roles(http=name == "http", worker=name == "worker")
 
-    def supervisor_is_gone() -> None:
-        asyncio.get_running_loop().remove_reader(lifeline_descriptor)
-        signal.raise_signal(signal.SIGTERM)
-
     def announce() -> None:
-        asyncio.get_running_loop().add_reader(lifeline_descriptor, supervisor_is_gone)
         with contextlib.suppress(BrokenPipeError):
             os.write(ready_descriptor, b"1")
         os.close(ready_descriptor)
 
+    announce = _then_hold_on_to(lifeline_descriptor, announce)
     _run(serve(settings, sockets, roles=roles, lock=False, announce=announce))

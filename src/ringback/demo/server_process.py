@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -99,10 +99,11 @@ async def running_server(data_folder: Path, *, default_ports: bool) -> AsyncIter
         "PYTHONUNBUFFERED": "1",
     }
     log_path = data_folder / "server.log"
-    with log_path.open("ab") as log:
+    with log_path.open("ab") as log, _lifeline() as lifeline:
         log_starts_at = log.tell()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ringback", "serve"),
+            *(sys.executable, "-m", "ringback", "serve", "--lifeline-descriptor", str(lifeline)),
+            pass_fds=[lifeline],
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -126,6 +127,17 @@ async def running_server(data_folder: Path, *, default_ports: bool) -> AsyncIter
             await asyncio.shield(server.stop())
             if reading is not None:
                 reading.cancel()
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[int]:
+    """A pipe that nobody writes to: it is closed when this process ends, however it ends, and the server notices."""
+    lifeline, held = os.pipe()
+    try:
+        yield lifeline
+    finally:
+        os.close(lifeline)
+        os.close(held)
 
 
 async def _ready(process: asyncio.subprocess.Process, log: IO[bytes]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 WINDOW_MS = 60_000
 MAX_ADDRESSES = 10_000
+IPV6_PREFIX = 64
+"""The smallest network that a subscriber gets: whoever has one address of it has them all."""
 
 
 class AttemptLimiter:
@@ -25,6 +28,7 @@ class AttemptLimiter:
 
     def is_exhausted(self, address: str) -> bool:
         """Whether this address has to wait."""
+        address = _network(address)
         failures = self._failures.get(address)
         if failures is None:
             return False
@@ -37,8 +41,22 @@ class AttemptLimiter:
 
     def count_failure(self, address: str) -> None:
         """One more wrong code from this address."""
+        address = _network(address)
         failures = self._failures.setdefault(address, deque(maxlen=self._per_minute))
         failures.append(self._clock.now_ms())
         self._failures.move_to_end(address)
         if len(self._failures) > MAX_ADDRESSES:
             self._failures.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """What stands for the sender: an IPv4 address, or the network of an IPv6 address."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), IPV6_PREFIX), strict=False))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ringback.store import Tx
 
 SECRET_BYTES = 16
+MOST_PER_PHONE = 100
+"""An app needs a few. A phone that makes more, by mistake or to fill the table, loses the oldest."""
 
 
 class MacTokens:
@@ -36,6 +38,10 @@ class MacTokens:
         self._vault = vault
         self._lifecycle = lifecycle
         self._limits = limits
+
+    async def surplus(self, tx: Tx, registration_id: str) -> list[str]:
+        """The MAC tokens that have to go when this phone gets another one, oldest last."""
+        return await tx.all(queries.surplus_mac_tokens, registration_id, MOST_PER_PHONE - 1)
 
     async def create(self, tx: Tx, registration: Registration, signature_type: str) -> tuple[str, bytes]:
         """A new MAC token of a phone that has just signed: its id and its secret, 16 bytes."""

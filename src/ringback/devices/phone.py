@@ -70,6 +70,8 @@ class PhoneRequests:
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest | None
     ) -> CreatedMacToken | type[MobileError]:
         fresh = opened is not None and not await self._encryption.is_replay(tx, opened)
+        # Read before anything is written, so that PostgreSQL gets all of it in one statement.
+        surplus = await self._mac_tokens.surplus(tx, header.activation_id)
         check = SignatureCheck("POST", "/pa/token/create", header, body)
         outcome = await self._signed(tx, check, WITH_POSSESSION)
         registration = _proven(outcome)
@@ -78,6 +80,8 @@ class PhoneRequests:
         if opened is None or not fresh:
             return EncryptionFailed
         await self._encryption.remember(tx, opened)
+        for oldest in surplus:
+            await self._mac_tokens.remove(tx, registration, oldest)
         token_id, secret = await self._mac_tokens.create(tx, registration, outcome.signature_type)
         return CreatedMacToken(token_id, base64.b64encode(secret).decode("ascii"))
 

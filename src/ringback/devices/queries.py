@@ -119,6 +119,12 @@ insert_mac_token = Command(
     "INSERT INTO mac_tokens (id, registration_id, secret_sealed, signature_type, created_at)"
     " VALUES ($1, $2, $3, $4, $5)",
 )
+surplus_mac_tokens = Query(
+    "surplus_mac_tokens",
+    "MAC tokens of a registration beyond so many newest ones; ids begin with their time.",
+    "SELECT id FROM mac_tokens WHERE registration_id = $1 ORDER BY id DESC LIMIT 100 OFFSET $2",
+    row=str,
+)
 delete_mac_token = Command(
     "delete_mac_token",
     "Forgets one MAC token of a registration.",

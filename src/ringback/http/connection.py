@@ -14,6 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 RECEIVE_SECONDS = 30.0
 """A whole request must have arrived in this time, and the first byte of a new connection too."""
 MAX_HEAD_BYTES = 65_536
+"""Also the most that may come between two pieces of a body, and after it: chunk extensions and trailers."""
+MAX_HEADER_FIELDS = 200
+"""A field of four bytes costs fifty times that in memory. One more is kept, so that the `Edge` sees: too many."""
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -56,7 +59,9 @@ class Connection(HttpToolsProtocol):
     receive_seconds = RECEIVE_SECONDS
     _in_head = False
     _in_message = False
-    _head_bytes = 0
+    _moved = False
+    _completed = False
+    _bytes_without_progress = 0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -67,36 +72,54 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come. Most requests come whole, so that no timer is ever set for them."""
+        self._moved = self._completed = False
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
+        if self._in_message:
+            self._bytes_without_progress = 0 if self._moved else self._bytes_without_progress + len(data)
+            if self._bytes_without_progress > MAX_HEAD_BYTES:
                 self._refuse(_TOO_LARGE)
-        if not self._in_message:
+        elif self._completed:
             self._stop_timer()
-        elif self._timer is None:
+            return
+        # Empty lines between requests are no request: they must not keep a connection open.
+        if self._timer is None and (self._in_message or not self._is_answering()):
             self._timer = self.loop.call_later(self.receive_seconds, self._refuse, _TOO_SLOW)
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_message = self._in_head = True
-        self._head_bytes = 0
+        self._in_message = self._in_head = self._moved = True
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header field; what comes after the body as a trailer nobody reads, so it is not kept."""
+        if self._in_head and len(self.headers) <= MAX_HEADER_FIELDS:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
+        self._moved = True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._moved = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._in_message = False
+        self._completed = True
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn declares
+        return cycle is not None and not cycle.response_complete
 
     def _refuse(self, answer: bytes) -> None:
         self._stop_timer()

@@ -8,9 +8,11 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from ringback.errors import HeadersTooLarge, HostUnknown, InvalidRequest, RingbackError, StartRefused
+from ringback.errors import HeadersTooLarge, HostUnknown, InvalidRequest, RingbackError
+from ringback.http.connection import MAX_HEADER_FIELDS
 from ringback.http.guards import PEER, TRUSTED_PEER
 from ringback.http.render import SECURITY_HEADERS, error_body
+from ringback.settings import parse_networks
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -64,7 +66,9 @@ class Edge:
             size += len(name) + len(value)
             if name == b"host":
                 host, hosts = value.decode("latin-1"), hosts + 1
-        if size > MAX_HEADER_BYTES or len(scope["raw_path"]) + len(scope["query_string"]) > MAX_PATH_BYTES:
+        if size > MAX_HEADER_BYTES or len(scope["headers"]) > MAX_HEADER_FIELDS:
+            return HeadersTooLarge()
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_PATH_BYTES:
             return HeadersTooLarge()
         if b"%00" in scope["raw_path"] or b"%00" in scope["query_string"]:
             return InvalidRequest("The address must not contain the character U+0000.")
@@ -73,17 +77,6 @@ class Edge:
         if self._hosts is not None and _host_name(host) not in self._hosts:
             return HostUnknown()
         return None
-
-
-def parse_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """A comma list of addresses and networks. Raises StartRefused that quotes the wrong one."""
-    networks = []
-    for part in filter(None, (item.strip() for item in text.split(","))):
-        try:
-            networks.append(ipaddress.ip_network(part))
-        except ValueError as error:
-            raise StartRefused(f"RINGBACK_TRUSTED_PROXIES: {part!r} is not an address or network.") from error
-    return networks
 
 
 def _host_name(host: str) -> str:

@@ -14,6 +14,10 @@ from ringback.principal import Principal
 PRINCIPAL = "ringback.principal"
 PEER = "ringback.peer"
 TRUSTED_PEER = "ringback.trusted_peer"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+"""What a browser says (Fetch Metadata, Sec-Fetch-Site) when another site's page made it send the request. It adds by
+itself the password that a person once gave it for this address, in Swagger UI for example."""
 
 
 class Authenticator(Protocol):
@@ -75,6 +79,8 @@ class Guard:
         authorization = request.headers.get("authorization")
         if not authorization:
             raise NotAuthenticated
+        if request.method not in _READING and request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
+            raise NotAllowed("Pages of other sites may not send requests with your password.")
         principal = await self._authenticator.authenticate(authorization)
         if role not in {"any", principal.role}:
             raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")

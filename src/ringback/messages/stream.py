@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ringback.errors import RingbackError
-from ringback.push import WAKE_CHANNEL, LocalMailbox, LocalPush
+from ringback.push import LocalMailbox, LocalPush, wake_channel
 from ringback.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -51,6 +51,20 @@ class _Seat:
         self.wake.set()
 
 
+class _Phone:
+    """The streams that one phone has open; a push to another phone does not wake them."""
+
+    __slots__ = ("seats", "unsubscribe")
+
+    def __init__(self) -> None:
+        self.seats: list[_Seat] = []
+        self.unsubscribe: Callable[[], None] = lambda: None
+
+    def wake(self) -> None:
+        for seat in self.seats:
+            seat.wake.set()
+
+
 class LocalStreams:
     """All open streams of this process."""
 
@@ -66,20 +80,19 @@ class LocalStreams:
         self._mailbox = mailbox
         self._registrations = registrations
         self._limits = limits or StreamLimits()
-        self._seats: dict[str, list[_Seat]] = {}
+        self._phones: dict[str, _Phone] = {}
         self._closed = False
-        self._unsubscribe = store.subscribe(WAKE_CHANNEL, self._wake_all)
 
     def count(self) -> int:
         """How many are open."""
-        return sum(len(seats) for seats in self._seats.values())
+        return sum(len(phone.seats) for phone in self._phones.values())
 
     def close(self) -> None:
         """Ends every stream, those that are opened later at once: the server stops."""
         self._closed = True
-        self._unsubscribe()
-        for seats in self._seats.values():
-            for seat in seats:
+        for phone in self._phones.values():
+            phone.unsubscribe()
+            for seat in phone.seats:
                 seat.end()
 
     def open(self, registration_id: str, last_event_id: str | None) -> AsyncIterator[bytes]:
@@ -126,24 +139,23 @@ class LocalStreams:
         return await self._mailbox.after(tx, registration_id, last_id, _BATCH)
 
     def _sit_down(self, registration_id: str) -> _Seat:
-        seats = self._seats.setdefault(registration_id, [])
-        for oldest in seats[: max(0, len(seats) + 1 - self._limits.per_registration)]:
+        phone = self._phones.get(registration_id)
+        if phone is None:
+            phone = self._phones[registration_id] = _Phone()
+            phone.unsubscribe = self._store.subscribe(wake_channel(registration_id), phone.wake)
+        for oldest in phone.seats[: max(0, len(phone.seats) + 1 - self._limits.per_registration)]:
             oldest.end()
         seat = _Seat()
         seat.ended = self._closed
-        seats.append(seat)
+        phone.seats.append(seat)
         return seat
 
     def _stand_up(self, registration_id: str, seat: _Seat) -> None:
-        seats = self._seats[registration_id]
-        seats.remove(seat)
-        if not seats:
-            del self._seats[registration_id]
-
-    def _wake_all(self) -> None:
-        for seats in self._seats.values():
-            for seat in seats:
-                seat.wake.set()
+        phone = self._phones[registration_id]
+        phone.seats.remove(seat)
+        if not phone.seats:
+            phone.unsubscribe()
+            del self._phones[registration_id]
 
 
 def _frame(push: LocalPush) -> bytes:

@@ -10,13 +10,12 @@ instead of going through Apple, Google or Huawei: it writes what it was given in
 from __future__ import annotations
 
 from ringback.push.channel import Provider, PushChannel
-from ringback.push.local import WAKE_CHANNEL, LocalMailbox, LocalProvider
+from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
 from ringback.push.model import LocalPush, NewPush, Push
 from ringback.push.service import CHANNEL, Pushes
 
 __all__ = [
     "CHANNEL",
-    "WAKE_CHANNEL",
     "LocalMailbox",
     "LocalProvider",
     "LocalPush",
@@ -25,4 +24,5 @@ __all__ = [
     "Push",
     "PushChannel",
     "Pushes",
+    "wake_channel",
 ]

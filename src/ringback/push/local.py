@@ -10,8 +10,12 @@ from ringback.push import queries
 from ringback.push.model import LocalPush, Push
 from ringback.store import Store, Tx
 
-WAKE_CHANNEL = "local_push"
 KEPT_MS = 86_400_000
+
+
+def wake_channel(registration_id: str) -> str:
+    """The store's channel that is notified when something comes into this registration's mailbox."""
+    return f"local_push:{registration_id}"
 
 
 class LocalProvider:
@@ -40,7 +44,7 @@ class LocalProvider:
         now = self._clock.now_ms()
         await tx.run(queries.insert_local_push, local_id, push.registration_id, push.payload, now)
         await tx.run(queries.end_push, push.id, "DELIVERED", None)
-        tx.notify(WAKE_CHANNEL)
+        tx.notify(wake_channel(push.registration_id))
 
 
 class LocalMailbox:

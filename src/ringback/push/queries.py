@@ -20,6 +20,14 @@ end_push = Command(
     "UPDATE pushes SET status = $2, reason = $3 WHERE id = $1 AND status = 'QUEUED'",
 )
 
+purge_pushes = Query(
+    "purge_pushes",
+    "Forgets pushes that were made before a time; ids begin with their time.",
+    "DELETE FROM pushes WHERE id IN (SELECT id FROM pushes WHERE id < $1 AND created_at < $2 ORDER BY id LIMIT $3)"
+    " RETURNING id",
+    writes=True,
+)
+
 # Held until after COMMIT is visible: two workers that fill one mailbox take turns, so ids rise in commit order.
 lock_mailbox = Query(
     "lock_local_mailbox",

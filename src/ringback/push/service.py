@@ -13,6 +13,8 @@ from ringback.push.model import TRANSITIONS, NewPush
 from ringback.store import Tx
 
 CHANNEL = "push"
+KEPT_MS = 30 * 86_400_000
+"""How long one can ask what became of a push; no delivery is tried for so long."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -63,3 +65,9 @@ class Pushes:
         ticket = msgspec.json.decode(delivery.payload, type=Ticket)
         status = TRANSITIONS["QUEUED", "DELIVERED" if state == "DONE" else "GIVE_UP"]
         await tx.run(queries.end_push, ticket.push_id, status, reason)
+
+    async def purge(self, tx: Tx, limit: int) -> int:
+        """Unit for the job: forgets up to `limit` pushes older than 30 days; returns how many."""
+        before = self._clock.now_ms() - KEPT_MS
+        digits = f"{before:012x}"
+        return len(await tx.all(queries.purge_pushes, f"{digits[:8]}-{digits[8:]}", before, limit))

@@ -25,7 +25,10 @@ class Channels:
             nonlocal ended
             if not ended:
                 ended = True
-                self._callbacks[channel].remove(callback)
+                callbacks = self._callbacks[channel]
+                callbacks.remove(callback)
+                if not callbacks:
+                    del self._callbacks[channel]
 
         return unsubscribe
 

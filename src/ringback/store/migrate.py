@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0001"
-"""The revision that this version of the program works with; a test compares it with the scripts."""
+REVISIONS = ("0001",)
+"""Every revision that this version of the program knows, oldest first; a test compares them with the scripts."""
+HEAD = REVISIONS[-1]
+"""The one that it works with."""
 
 _URL_VARIABLE = "RINGBACK_MIGRATE_DATABASE_URL"
 _LOCK = 0x72696E676261636B  # "ringback": two processes that start together migrate one after the other
@@ -72,9 +74,20 @@ def _sqlite_revision(path: Path) -> str | None:
         raise StartRefused(f"The database file {path} cannot be opened: {error}.", cause=error) from error
 
 
+def refuse_newer(revision: str | None) -> None:
+    """Raises StartRefused for a database that a newer version of this program has upgraded."""
+    if revision is not None and revision not in REVISIONS:
+        raise StartRefused(
+            f"The database has schema {revision}, which this version does not know (its own is {HEAD}): a newer version"
+            " of ringback has upgraded it. Run the newer one, or restore a backup from before the upgrade."
+        )
+
+
 async def upgrade_in_subprocess(location: Location) -> bool:
     """Upgrades when needed; True when it did. Raises StartRefused, also for a database newer than this program."""
-    if await current_revision(location) == HEAD:
+    revision = await current_revision(location)
+    refuse_newer(revision)
+    if revision == HEAD:
         return False
     # The URL goes by the environment: an argument would show a password to everybody on the machine.
     environment = {**os.environ, _URL_VARIABLE: _as_url(location)}

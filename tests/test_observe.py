@@ -1,0 +1,44 @@
+"""What is written to the log, and what never is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+
+from ringback.observe import configure_logging, withhold_secrets
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "userPassword", "app_secret", "pin", "otp_code", "Authorization", "push_token", "masterPrivateKey"],
+)
+def test_secrets_are_withheld_by_name(name: str) -> None:
+    event = {name: "hush", "deep": {name: "hush", "more": [{name: "hush"}]}, "event": "x"}
+    assert "hush" not in str(withhold_secrets(None, "info", event))
+
+
+@pytest.mark.parametrize("name", ["event", "pinned", "key_id", "token_id", "reason", "registration_id"])
+def test_other_values_are_written(name: str) -> None:
+    assert withhold_secrets(None, "info", {name: "value"}) == {name: "value"}
+
+
+@pytest.mark.parametrize("log_format", ["auto", "json", "text"])
+def test_formats(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(log_format, "info")
+    try:
+        log = structlog.get_logger("test")
+        log.debug("not written")
+        log.info("written", answer=42, password="hush")
+    finally:
+        structlog.reset_defaults()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "hush" not in line
+    if log_format == "text":
+        assert "written" in line
+        assert "answer=42" in line
+        assert "\x1b" not in line  # colours are for terminals
+    else:
+        said = json.loads(line)
+        assert (said["event"], said["answer"], said["level"]) == ("written", 42, "info")
