@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -27,6 +28,8 @@ from ringback.settings import Settings
 from ringback.store import Command, Query, SqliteLocation, Store, Tx, columns, locate, open_store
 from ringback.store.lockfile import DataLock
 from ringback.store.migrate import HEAD, current_revision, refuse_newer, upgrade_in_subprocess
+
+FIRST_KEYS_PAUSE_SECONDS = 0.05
 
 all_data_keys = Query(
     "all_data_keys",
@@ -118,10 +121,14 @@ async def open_installation(
 async def open_vault(store: Store, key_file: KeyFile, clock: Clock, randomness: Randomness) -> Vault:
     """The vault of this database; makes the keys of a new one. Raises StartRefused when the key file does not fit."""
     sealed = await store.read(_read_data_keys)
-    if not sealed:
-        instance_key = _first_instance_key(key_file, randomness)
-        data_keys = {purpose: randomness.bytes(KEY_BYTES) for purpose in PURPOSES}
-        await store.write(_write_data_keys, seal_data_keys(data_keys, instance_key, randomness), clock.now_ms())
+    while not sealed:
+        try:
+            with key_file.locked():
+                await _make_first_keys(store, key_file, clock, randomness)
+        except BlockingIOError:
+            await asyncio.sleep(FIRST_KEYS_PAUSE_SECONDS)  # another process makes them just now
+        except OSError as error:
+            raise StartRefused(f"The key file {key_file.path} cannot be written: {error}.", cause=error) from error
         sealed = await store.read(_read_data_keys)
     opened = open_data_keys(sealed, key_file.load())
     return Vault(opened[SEAL_PURPOSE], opened[FINGERPRINT_PURPOSE], randomness)
@@ -136,7 +143,10 @@ async def rotate_instance_key(
     committed, so that a crash at any moment leaves a pair that fits. Raises StartRefused when a file cannot be written.
     """
     try:
-        return await _rotate(store, key_file, clock, randomness)
+        with key_file.locked():
+            return await _rotate(store, key_file, clock, randomness)
+    except BlockingIOError as error:
+        raise StartRefused("The instance key was not rotated: somebody else changes the key file just now.") from error
     except OSError as error:
         raise StartRefused(f"The instance key was not rotated: {error}.", cause=error) from error
 
@@ -175,15 +185,20 @@ def key_file_of(settings: Settings) -> KeyFile:
     return KeyFile(Path(settings.key_path))
 
 
+async def _make_first_keys(store: Store, key_file: KeyFile, clock: Clock, randomness: Randomness) -> None:
+    if await store.read(_read_data_keys):
+        return
+    instance_key = _first_instance_key(key_file, randomness)
+    data_keys = {purpose: randomness.bytes(KEY_BYTES) for purpose in PURPOSES}
+    await store.write(_write_data_keys, seal_data_keys(data_keys, instance_key, randomness), clock.now_ms())
+
+
 def _first_instance_key(key_file: KeyFile, randomness: Randomness) -> InstanceKey:
     keys = key_file.load()
     if keys:
         return keys[0]
     instance_key = new_instance_key(randomness)
-    try:
-        key_file.save([instance_key])
-    except OSError as error:
-        raise StartRefused(f"The key file {key_file.path} cannot be written: {error}.", cause=error) from error
+    key_file.save([instance_key])
     return instance_key
 
 

@@ -8,8 +8,11 @@ data keys again, so that nothing else changes.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hmac
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -111,10 +114,21 @@ class KeyFile:
             keys.append(InstanceKey(name, key))
         return keys
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else on this machine changes the file meanwhile. Raises BlockingIOError when somebody does already."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(descriptor)
+
     def save(self, keys: list[InstanceKey]) -> None:
         """Replaces the file in one step; on disk when this returns."""
         temporary = self.path.with_name(self.path.name + ".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.writelines(f"{key.id} {key.key.hex()}\n" for key in keys)
             file.flush()
