@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,7 +48,8 @@ class ControlServer:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         previous = os.umask(0o177)
         try:
-            listening.bind(str(self._path))
+            with _short_name(self._path) as name:
+                listening.bind(name)
         except OSError as error:
             listening.close()
             raise StartRefused(f"The control socket {self._path} cannot be made: {error}.", cause=error) from error
@@ -85,6 +87,19 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
     return uid
 
 
+@contextlib.contextmanager
+def _short_name(path: Path) -> Iterator[str]:
+    """A name for the socket that the kernel takes: 107 bytes at most, however deep the data folder is.
+
+    Raises OSError when the folder cannot be opened.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 def ask_running_server(path: Path, command: str, arguments: dict[str, Any]) -> Any:
     """Sends one command; returns its result.
 
@@ -94,7 +109,8 @@ def ask_running_server(path: Path, command: str, arguments: dict[str, Any]) -> A
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_TIMEOUT_SECONDS)
         try:
-            connection.connect(str(path))
+            with _short_name(path) as name:
+                connection.connect(name)
         except OSError as error:
             raise ConnectionError(str(path)) from error
         connection.sendall(msgspec.json.encode({"command": command, "arguments": arguments}) + b"\n")

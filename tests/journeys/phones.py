@@ -69,7 +69,7 @@ class Bank:
     def of_served(served: Served) -> Bank:
         """Of a server in this process."""
         config = served.app["mobileSdkConfig"]
-        return Bank(served.public, served.internal, served.integration.encode(), config, served.session)
+        return Bank(served.public, served.internal, served.integration.header, config, served.session)
 
     # the back end -----------------------------------------------------------------------------------------------------
 

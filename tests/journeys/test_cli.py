@@ -61,6 +61,16 @@ def test_files_are_for_their_owner_only(sqlite_server: ServerProcess) -> None:
     assert sqlite_server.folder.stat().st_mode & 0o077 == 0
 
 
+def test_a_data_folder_of_any_depth_has_a_control_socket(tmp_path: Path) -> None:
+    deep = ServerProcess(tmp_path / "/".join(["a-folder-with-a-long-name"] * 8) / "data")
+    deep.folder.parent.mkdir(parents=True)
+    deep.start()
+    made = json.loads(deep.cli("admin", "create-user", "root", "--role", "admin", "--json").stdout)
+    assert made["username"] == "root"
+    assert deep.stop() == 0
+    assert not (deep.folder / "control.sock").exists()
+
+
 def test_a_fresh_installation_is_for_its_owner_only(new_server: NewServer) -> None:
     server = new_server(fresh=True)
     server.cli("db", "upgrade")
