@@ -13,18 +13,17 @@ RingbackError
 ├── MethodNotAllowed                  405
 ├── BodyTooLarge                      413
 ├── HostUnknown                       421
-├── TooManyRequests                   429
 ├── HeadersTooLarge                   431
 ├── IdempotencyKeyReused              409  the native API: this key came with another request
 ├── AppNotFound, AppExists, UserNotFound, UserExists   apps and access
 ├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
-├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists, TemplateInUse
+├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists
 ├── SignatureHeaderMalformed, TokenHeaderMalformed                            back-end checks
 └── MobileError                       what a phone is told, in the words of the PowerAuth protocol
     ├── AuthenticationFailed ─ SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
     │   RequestInvalid
     ├── ActivationInvalid, EncryptionFailed, TemporaryKeyFailure              400
-    └── MobileTokenFailed, InvalidMobileRequest, InvalidActivation, InvalidApplication, InvalidOperation,
+    └── MobileTokenFailed, InvalidMobileRequest, InvalidOperation,
         OperationAlreadyFinished, OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,
         OperationRequiresActivationFlag, OperationFailed, PushRegistrationFailed
 
@@ -159,13 +158,6 @@ class HostUnknown(RingbackError):
     """This listener does not answer to that Host name; see RINGBACK_INTERNAL_HOSTS."""
 
     status = 421
-    code = "ERROR_REQUEST"
-
-
-class TooManyRequests(RingbackError):
-    """Too many attempts. Wait a minute and try again."""
-
-    status = 429
     code = "ERROR_REQUEST"
 
 
@@ -334,18 +326,6 @@ class InvalidMobileRequest(MobileError):
     """The request does not have the shape that this address asks for."""
 
     code = "INVALID_REQUEST"
-
-
-class InvalidActivation(MobileError):
-    """This phone's registration cannot be used."""
-
-    code = "INVALID_ACTIVATION"
-
-
-class InvalidApplication(MobileError):
-    """This application cannot be used."""
-
-    code = "INVALID_APPLICATION"
 
 
 class InvalidOperation(MobileError):
