@@ -23,12 +23,12 @@ class RegistrationChanged(msgspec.Struct, frozen=True):
 
 
 class OperationChanged(msgspec.Struct, frozen=True):
-    """An operation was created or has a new status."""
+    """An operation was created, claimed, has a new status, or an approval of it failed and it stays as it is."""
 
     operation_id: str
     user_id: str | None
     status: str
-    change: Literal["CREATED", "FINISHED"]
+    change: Literal["CREATED", "CLAIMED", "ATTEMPT_FAILED", "FINISHED"]
 
 
 Event = RegistrationChanged | OperationChanged

@@ -83,6 +83,36 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activation_attempts_per_minute: Annotated[
         int, msgspec.Meta(ge=1, description="Wrong activation codes that one address may send in a minute.")
     ] = 60
+    delete_any_registration: Annotated[
+        bool,
+        msgspec.Meta(description="DELETE of a registration works in every status, not only before it is committed."),
+    ] = False
+    vault_unlock_with_biometry: Annotated[
+        bool, msgspec.Meta(description="A phone may unlock its vault with biometry, not only with knowledge.")
+    ] = False
+    proximity_check_step_seconds: Annotated[
+        int, msgspec.Meta(ge=5, le=600, description="How long a proximity OTP of an operation is shown.")
+    ] = 30
+    egress_allow: Annotated[
+        str,
+        msgspec.Meta(
+            description="Comma list of networks that callbacks and OpenID providers may be in although they are"
+            " private or local, exactly as written here; http and any port are allowed there."
+        ),
+    ] = ""
+    egress_ports: Annotated[
+        str, msgspec.Meta(description="Comma list of ports that callbacks and OpenID providers may have elsewhere.")
+    ] = "443"
+    egress_proxy: Annotated[
+        str, msgspec.Meta(description="http://HOST:PORT of a CONNECT proxy for callbacks and OpenID; empty = none.")
+    ] = ""
+    oidc_issuer: Annotated[
+        str, msgspec.Meta(description="Issuer whose access tokens system users may send as Bearer; empty = only Basic.")
+    ] = ""
+    oidc_audience: Annotated[str, msgspec.Meta(description="Audience that such an access token must name.")] = ""
+    oidc_username_claim: Annotated[
+        str, msgspec.Meta(min_length=1, description="Claim of such an access token that names the system user.")
+    ] = "sub"
     log_format: Annotated[
         str, msgspec.Meta(pattern="^(auto|json|text)$", description="auto (text in a terminal), json or text.")
     ] = "auto"

@@ -6,7 +6,32 @@ encodes, blobs are bytes. Only migrations and tests import this package; SQLAlch
 
 from __future__ import annotations
 
-from ringback.store.schema import access, apps, audit, devices, idempotency, operations, outbox, push, secrets
+from ringback.store.schema import (
+    access,
+    apps,
+    audit,
+    callbacks,
+    devices,
+    directory,
+    idempotency,
+    operations,
+    outbox,
+    push,
+    secrets,
+)
 from ringback.store.schema.base import metadata
 
-__all__ = ["access", "apps", "audit", "devices", "idempotency", "metadata", "operations", "outbox", "push", "secrets"]
+__all__ = [
+    "access",
+    "apps",
+    "audit",
+    "callbacks",
+    "devices",
+    "directory",
+    "idempotency",
+    "metadata",
+    "operations",
+    "outbox",
+    "push",
+    "secrets",
+]

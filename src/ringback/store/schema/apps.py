@@ -1,4 +1,4 @@
-"""Apps, their versions and their master keys."""
+"""Apps, their versions, their master keys and their configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app_versions = Table(
     blob("app_secret_sealed"),
     flag("supported"),
     moment("created_at"),
-    Index(None, "app_id"),
+    Index("uq_app_versions_app_id_name", "app_id", "name", unique=True),
 )
 
 app_master_keys = Table(
@@ -34,4 +34,14 @@ app_master_keys = Table(
     number("key_id", key=True),
     blob("public_key"),
     blob("private_key_sealed"),
+)
+
+app_configuration = Table(
+    "app_configuration",
+    metadata,
+    text("app_id", key=True, to="apps.id"),
+    text("key", key=True),
+    blob("value_sealed"),
+    moment("updated_at"),
+    number("version"),
 )

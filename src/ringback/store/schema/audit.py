@@ -20,5 +20,5 @@ audit_log = Table(
     text("user_id", optional=True),
     json("details"),
     Index(None, "subject_id", "id"),
-    Index(None, "user_id", "id"),
+    Index(None, "user_id", "app_id", "id"),
 )

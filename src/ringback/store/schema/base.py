@@ -18,10 +18,12 @@ metadata = MetaData(
 )
 
 
-def text(name: str, *, key: bool = False, optional: bool = False, to: str | None = None) -> Column[Any]:
+def text(
+    name: str, *, key: bool = False, optional: bool = False, to: str | None = None, default: str | None = None
+) -> Column[Any]:
     """Text: an id, a name, a status, or JSON. `key`: part of the primary key. `to`: refers to `table.column`."""
     references = [] if to is None else [ForeignKey(to)]
-    return Column(name, Text, *references, primary_key=key, nullable=optional)
+    return Column(name, Text, *references, primary_key=key, nullable=optional, server_default=default)
 
 
 def json(name: str, *, optional: bool = False, default: str | None = None) -> Column[Any]:

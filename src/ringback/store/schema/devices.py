@@ -1,4 +1,4 @@
-"""Registrations and what belongs to a phone: MAC tokens, temporary keys, spent nonces, push tokens."""
+"""Registrations and what belongs to a phone: MAC tokens, temporary keys, spent nonces, push tokens, recovery codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import text as sql
 from ringback.store.schema.base import blob, counter, json, metadata, moment, number, text
 
 IN_PROGRESS = sql("status IN ('CREATED', 'PENDING_COMMIT')")
+PRESENT = sql("status <> 'REMOVED'")
 
 registrations = Table(
     "registrations",
@@ -41,7 +42,12 @@ registrations = Table(
     moment("expires_at"),
     moment("last_used_at"),
     number("version"),
-    Index(None, "user_id", "app_id", "id"),
+    text("activation_type", default="CODE"),
+    blob("activation_otp_fingerprint", optional=True),
+    # Pages of a user's and of an app's registrations, in the order of their ids.
+    Index(None, "user_id", "id"),
+    Index(None, "app_id", "id"),
+    Index("ix_registrations_present_user_id_id", "user_id", "id", sqlite_where=PRESENT, postgresql_where=PRESENT),
     # A code leads to one registration while it can be used; later it may come again.
     Index(
         "uq_registrations_in_progress_app_id_activation_code",
@@ -99,4 +105,34 @@ push_tokens = Table(
     text("environment", optional=True),
     moment("updated_at"),
     UniqueConstraint("kind", "token"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    text("id", key=True),
+    text("app_id", to="apps.id"),
+    text("user_id"),
+    text("registration_id", optional=True),
+    text("status"),
+    blob("code_fingerprint"),
+    text("code_masked"),
+    number("failed_attempts"),
+    number("max_failed_attempts"),
+    moment("created_at"),
+    moment("updated_at"),
+    number("version"),
+    UniqueConstraint("app_id", "code_fingerprint"),
+    Index(None, "user_id", "id"),
+    Index(None, "registration_id"),
+)
+
+recovery_puks = Table(
+    "recovery_puks",
+    metadata,
+    text("recovery_code_id", key=True, to="recovery_codes.id"),
+    number("puk_index", key=True),
+    text("status"),
+    blob("puk_fingerprint"),
+    moment("used_at", optional=True),
 )

@@ -32,6 +32,7 @@ operation_texts = Table(
     text("message"),
     json("attributes"),
     json("ui", optional=True),
+    json("result_texts", optional=True),
 )
 
 operations = Table(
@@ -60,7 +61,9 @@ operations = Table(
     moment("expires_at"),
     moment("finalized_at", optional=True),
     number("version"),
-    Index(None, "user_id", "status", "id"),
+    # Pages of a user's operations in the order of their ids: all, and those that a phone may answer.
+    Index(None, "user_id", "id"),
+    Index("ix_operations_pending_user_id_id", "user_id", "id", sqlite_where=PENDING, postgresql_where=PENDING),
     Index("ix_operations_pending_expires_at", "expires_at", sqlite_where=PENDING, postgresql_where=PENDING),
 )
 
