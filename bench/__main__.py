@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, footprint, verify, writes
+from bench import activation, footprint, million, mobile, verify, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -22,6 +22,8 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "writes-postgres": writes.postgres_writes,
     "verify": verify.signature_verify,
     "activation": activation.activations,
+    "mobile": mobile.phone_calls,
+    "million": million.a_million_registrations,
 }
 
 

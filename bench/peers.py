@@ -31,6 +31,11 @@ class Server:
     app: dict[str, Any]
 
 
+def now_ms() -> int:
+    """The time as the servers have it: they run on this machine."""
+    return time.time_ns() // 1_000_000
+
+
 @contextlib.asynccontextmanager
 async def product(database_url: str = "") -> AsyncIterator[Server]:
     """`ringback serve` in a folder of its own, with an app `bank` and an integration user."""
