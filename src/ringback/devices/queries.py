@@ -84,8 +84,16 @@ save_keys = Command(
 save_signature_check = Command(
     "save_signature_check",
     "Stores the next counter and the count of failures; refuses when somebody else changed the registration.",
-    "UPDATE registrations SET ctr = $3, ctr_data = $4, failed_attempts = $5, status = $6, blocked_reason = $7,"
-    " last_used_at = $8, version = version + 1 WHERE id = $1 AND version = $2",
+    # Without the status: SQLite writes every partial index anew whose condition mentions a column that is set.
+    "UPDATE registrations SET ctr = $3, ctr_data = $4, failed_attempts = $5, last_used_at = $6, version = version + 1"
+    " WHERE id = $1 AND version = $2",
+    expect_one=True,
+)
+save_attempts_used_up = Command(
+    "save_attempts_used_up",
+    "Stores the failure that blocks the registration; refuses when somebody else changed it.",
+    "UPDATE registrations SET status = $3, blocked_reason = $4, failed_attempts = $5, last_used_at = $6,"
+    " version = version + 1 WHERE id = $1 AND version = $2",
     expect_one=True,
 )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ringback.devices.keys import RegistrationKeys
     from ringback.devices.lifecycle import Lifecycle
     from ringback.devices.needs import Apps
+    from ringback.protocols.powerauth.signature import SignatureMatch
     from ringback.store import Tx
 
 OK = "signature_ok"
@@ -65,27 +66,16 @@ class Signatures:
             raise SignatureInvalid
         registration = await tx.one(queries.registration_by_id, header.activation_id)
         if registration is None or (only_apps is not None and registration.app_id not in only_apps):
-            return SignatureOutcome(
-                valid=False,
-                registration_id=header.activation_id,
-                user_id=None,
-                app_id=None,
-                status="REMOVED",
-                blocked_reason=None,
-                signature_type=header.signature_type,
-                remaining_attempts=0,
-                flags=(),
-                registration=None,
-            )
+            return unknown(check)
         version = await self._apps.version_by_key(tx, header.application_key)
         if registration.is_expired(self._clock.now_ms()):
             registration = await self._lifecycle.expire(tx, registration)
         keys = self._keys.derived(registration)
         if registration.status != "ACTIVE" or registration.ctr_data is None or keys is None:
-            await self._audit(tx, registration, INVALID_STATE, check)
-            return _outcome(registration, check, valid=False, remaining=0)
+            await self.audit(tx, registration, INVALID_STATE, check)
+            return outcome(registration, check, valid=False, remaining=0)
         if version is None or not version.supported or version.app_id != registration.app_id:
-            return await self._failed(tx, registration, INVALID_APPLICATION, check)
+            return await self.failed(tx, registration, INVALID_APPLICATION, check)
         data = normalized_data(check.method, check.uri_id, header.nonce, check.body, version.app_secret)
         match = verify_signature(
             factor_keys(keys, header.signature_type),
@@ -96,23 +86,29 @@ class Signatures:
             header.version,
         )
         if match is None:
-            return await self._failed(tx, registration, DOES_NOT_MATCH, check)
+            return await self.failed(tx, registration, DOES_NOT_MATCH, check)
+        return await self.accepted(tx, registration, check, match)
+
+    async def accepted(
+        self, tx: Tx, registration: Registration, check: SignatureCheck, match: SignatureMatch
+    ) -> SignatureOutcome:
+        """Moves the counter behind the signature that was found, and clears the failures."""
         registration = msgspec.structs.replace(
             registration,
             ctr=registration.ctr + match.offset + 1,
             ctr_data=match.next_counter,
-            failed_attempts=registration.failed_attempts if header.signature_type == POSSESSION else 0,
+            failed_attempts=registration.failed_attempts if check.header.signature_type == POSSESSION else 0,
             last_used_at=self._clock.now_ms(),
         )
         registration = await self._save(tx, registration)
-        await self._audit(tx, registration, OK, check)
-        return _outcome(registration, check, valid=True, remaining=registration.max_failed_attempts)
+        await self.audit(tx, registration, OK, check)
+        return outcome(registration, check, valid=True, remaining=registration.max_failed_attempts)
 
-    async def _failed(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> SignatureOutcome:
+    async def failed(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> SignatureOutcome:
         """Counts the failure, and blocks the registration at the last one."""
-        await self._audit(tx, registration, note, check)
+        await self.audit(tx, registration, note, check)
         if check.header.signature_type == POSSESSION:
-            return _outcome(registration, check, valid=False, remaining=registration.remaining_attempts)
+            return outcome(registration, check, valid=False, remaining=registration.remaining_attempts)
         failed = msgspec.structs.replace(
             registration,
             failed_attempts=registration.failed_attempts + 1,
@@ -127,23 +123,20 @@ class Signatures:
             details = {"blockedReason": MAX_FAILED_ATTEMPTS}
             principal = device(registration.id)
             await self._lifecycle.tell(tx, registration, "attempts_used_up", failed.status, principal, details)
-        return _outcome(failed, check, valid=False, remaining=failed.remaining_attempts)
+        return outcome(failed, check, valid=False, remaining=failed.remaining_attempts)
 
     async def _save(self, tx: Tx, registration: Registration) -> Registration:
-        await tx.run(
-            queries.save_signature_check,
-            registration.id,
-            registration.version,
-            registration.ctr,
-            registration.ctr_data,
-            registration.failed_attempts,
-            registration.status,
-            registration.blocked_reason,
-            registration.last_used_at,
-        )
+        found = (registration.id, registration.version)
+        counted = (registration.failed_attempts, registration.last_used_at)
+        if registration.status == "ACTIVE":
+            await tx.run(queries.save_signature_check, *found, registration.ctr, registration.ctr_data, *counted)
+        else:
+            why = (registration.status, registration.blocked_reason)
+            await tx.run(queries.save_attempts_used_up, *found, *why, *counted)
         return msgspec.structs.replace(registration, version=registration.version + 1)
 
-    async def _audit(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> None:
+    async def audit(self, tx: Tx, registration: Registration, note: str, check: SignatureCheck) -> None:
+        """The audit row of one check."""
         details = {
             "method": check.method.upper(),
             "uriId": check.uri_id,
@@ -153,7 +146,8 @@ class Signatures:
         await self._lifecycle.record(tx, device(registration.id), note, registration, details)
 
 
-def _outcome(registration: Registration, check: SignatureCheck, *, valid: bool, remaining: int) -> SignatureOutcome:
+def outcome(registration: Registration, check: SignatureCheck, *, valid: bool, remaining: int) -> SignatureOutcome:
+    """What a check of a known registration came to."""
     return SignatureOutcome(
         valid=valid,
         registration_id=registration.id,
@@ -165,4 +159,20 @@ def _outcome(registration: Registration, check: SignatureCheck, *, valid: bool, 
         remaining_attempts=remaining,
         flags=registration.flags,
         registration=registration,
+    )
+
+
+def unknown(check: SignatureCheck) -> SignatureOutcome:
+    """What a check comes to when there is no such registration."""
+    return SignatureOutcome(
+        valid=False,
+        registration_id=check.header.activation_id,
+        user_id=None,
+        app_id=None,
+        status="REMOVED",
+        blocked_reason=None,
+        signature_type=check.header.signature_type,
+        remaining_attempts=0,
+        flags=(),
+        registration=None,
     )
