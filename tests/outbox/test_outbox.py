@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.outbox import Delivered, Delivery, GiveUp, NewDelivery, OutboxLimits, Result, RetryLater
+from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, NewDelivery, OutboxLimits, Result, RetryLater
 from ringback.outbox.model import LeaseLost
 from ringback.store import Store, Tx
 from tests.outbox.outboxes import QUICK, Recording, attempts, enqueue, make_outbox, rows, running, states, until
@@ -67,6 +67,47 @@ async def test_a_destination_may_ask_for_a_longer_pause(store: Store, clock: Man
         await until(lambda: _attempted(store, 1))
     (row,) = await rows(store)
     assert row[3] == clock.now_ms() + 100_000
+
+
+async def test_a_channel_may_choose_the_pause_and_the_number_of_attempts(store: Store, clock: ManualClock) -> None:
+    async def fail(_: Delivery) -> Result:
+        return RetryLater("500", pause_seconds=0.5, most_attempts=2)
+
+    outbox = make_outbox(store, clock)
+    outbox.register_channel("test", Recording(fail))
+    await enqueue(store, outbox)
+    async with running(outbox):
+        await until(lambda: _attempted(store, 1))
+        assert (await rows(store))[0][3] == clock.now_ms() + 500
+        clock.advance(0.5)
+        await until(lambda: _all(store, "DEAD"))
+    assert (await rows(store))[0][5] == "attempts used up: 500"
+
+
+async def test_a_circuit_leaves_a_destination_alone_but_for_an_attempt_now_and_then(
+    store: Store, clock: ManualClock
+) -> None:
+    down = True
+
+    async def deliver(delivery: Delivery) -> Result:
+        return RetryLater("down", pause_seconds=1) if down and delivery.destination == "a" else Delivered()
+
+    outbox, channel = make_outbox(store, clock), Recording(deliver)
+    outbox.register_channel("test", channel, per_destination=1, circuit=Circuit(failures=3, pause_seconds=60))
+    for _ in range(10):
+        await enqueue(store, outbox, "a")
+    async with running(outbox):
+        await until(lambda: _attempted(store, 3))
+        await enqueue(store, outbox, "b")
+        await until(lambda: _count(store, "DONE", 1))
+        for attempts_so_far in (4, 5):
+            clock.advance(60)
+            await until(lambda number=attempts_so_far: _attempted(store, number + 1))  # type: ignore[misc]
+            await asyncio.sleep(0.1)
+            assert len(channel.got) == attempts_so_far + 1
+        down = False
+        clock.advance(60)
+        await until(lambda: _all(store, "DONE"))
 
 
 async def test_dead_when_the_next_attempt_would_be_too_late(store: Store, clock: ManualClock) -> None:

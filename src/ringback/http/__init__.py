@@ -14,21 +14,30 @@ from ringback.http.faces import Routes, cloud, mobile, native
 from ringback.http.guards import Authenticator, principal_of, remote_address
 from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
+from ringback.http.paging import DEFAULT_PAGE_SIZE, Cursor, Limit, PageNumber, PageSize, make_cursor, open_cursor, rows_before
 from ringback.http.schema import Envelope, Ok
 
 __all__ = [
+    "DEFAULT_PAGE_SIZE",
     "Authenticator",
     "Certificate",
+    "Cursor",
     "Envelope",
     "IdempotencyKeys",
+    "Limit",
     "Listener",
     "Ok",
+    "PageNumber",
+    "PageSize",
     "Routes",
     "bind_address",
     "cloud",
     "decode",
+    "make_cursor",
     "mobile",
     "native",
+    "open_cursor",
     "principal_of",
     "remote_address",
+    "rows_before",
 ]

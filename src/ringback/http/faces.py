@@ -10,7 +10,7 @@ import msgspec
 from litestar import delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 
-from ringback.http.openapi import describe
+from ringback.http.openapi import Decrypted, describe
 
 Handler = Callable[..., Any]
 
@@ -63,12 +63,14 @@ class Face:
         summary: str = "",
         header: Sequence[str] = (),
         optional_header: Sequence[str] = (),
+        decrypted: Decrypted | None = None,
         **options: Any,
     ) -> Callable[[Handler], BaseRouteHandler]:
         """Makes the handler.
 
         `request`: the Struct that the body is decoded to; `header` and `optional_header`: header fields to document,
-        such as X-PowerAuth-Token; `role`: admin, integration, any, or None for no authentication by the glue.
+        such as X-PowerAuth-Token; `decrypted`: the Structs inside an encrypted request and its answer, to document;
+        `role`: admin, integration, any, or None for no authentication by the glue.
         """
         role = self._role if role == "default" else role
         made: BaseRouteHandler = method(
@@ -78,7 +80,15 @@ class Face:
             summary=summary or None,
             status_code=status,
             sync_to_thread=None,
-            operation_class=describe(self.name, request, role, status, header=header, optional_header=optional_header),
+            operation_class=describe(
+                self.name,
+                request,
+                role,
+                status,
+                header=header,
+                optional_header=optional_header,
+                decrypted=decrypted,
+            ),
             opt={"role": role, "face": self.name, "request": request},
             **options,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ _REFUSALS = {
     "503": "The database does not answer; try again.",
 }
 _OF_USERS = ("401", "403")
+Decrypted = tuple[type[msgspec.Struct] | None, type[msgspec.Struct] | None]
 
 
 def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
@@ -50,16 +51,28 @@ def describe(
     *,
     header: Sequence[str] = (),
     optional_header: Sequence[str] = (),
+    decrypted: Decrypted | None = None,
 ) -> type[Operation]:
-    """The Operation class of one handler, completed after Litestar filled in what the signature says."""
+    """The Operation class of one handler, completed after Litestar filled in what the signature says.
+
+    `decrypted`: what the encrypted request and answer hold, shown as `x-decrypted-request` and `x-decrypted-response`.
+    """
+    inside = decrypted or (None, None)
     error = Problem if face == "native" else ErrorEnvelope
     error_kind = "application/problem+json" if face == "native" else "application/json"
     names_a_user, makes = role is not None or face == "mobile", face == "native" and status == 201
     codes = [code for code in _REFUSALS if (names_a_user or code not in _OF_USERS) and (makes or code != "409")]
-    fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
+    header_fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
 
     @dataclass
     class Described(Operation):
+        decrypted_request: Any = field(
+            default=None if inside[0] is None else json_schema(inside[0]), metadata={"alias": "x-decrypted-request"}
+        )
+        decrypted_response: Any = field(
+            default=None if inside[1] is None else json_schema(inside[1]), metadata={"alias": "x-decrypted-response"}
+        )
+
         def __post_init__(self) -> None:
             if request is not None:
                 body: Any = json_schema(request)
@@ -69,7 +82,7 @@ def describe(
                 )
             described = [
                 Parameter(name=name, param_in="header", required=required, schema=Schema(type="string"))  # type: ignore[arg-type]
-                for name, required in fields
+                for name, required in header_fields
             ]
             if described:
                 self.parameters = [*(self.parameters or []), *described]

@@ -4,13 +4,16 @@
 `Outbox.run` claims rows under a lease, hands each to its `Channel`, records the attempt, and tries again later with
 growing pauses until the delivery's deadline. At least once: a process that dies in the middle leaves leases that run
 out, and the delivery goes out again with the same id. Each destination has only so many places (a bulkhead), so a dead
-one blocks nobody. Channels plug in by name: push now; callback, mail and SMS later.
+one blocks nobody, and one that fails again and again may be left alone for a while (a circuit). Channels plug in by
+name: push and callback now; mail and SMS later. `read_history` tells what became of the deliveries to a callback.
 """
 
 from __future__ import annotations
 
+from ringback.outbox.history import Attempt, PastDelivery, forget_history, read_history
 from ringback.outbox.model import (
     Channel,
+    Circuit,
     Delivered,
     Delivery,
     Ending,
@@ -24,7 +27,9 @@ from ringback.outbox.model import (
 from ringback.outbox.service import Outbox
 
 __all__ = [
+    "Attempt",
     "Channel",
+    "Circuit",
     "Delivered",
     "Delivery",
     "Ending",
@@ -32,7 +37,10 @@ __all__ = [
     "NewDelivery",
     "Outbox",
     "OutboxLimits",
+    "PastDelivery",
     "Result",
     "RetryLater",
     "State",
+    "forget_history",
+    "read_history",
 ]

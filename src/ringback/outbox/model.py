@@ -59,10 +59,16 @@ class Delivered(msgspec.Struct, frozen=True, tag=True):
 
 
 class RetryLater(msgspec.Struct, frozen=True, tag=True):
-    """It did not arrive, and may later. `after_seconds`: the earliest time that the destination asked for."""
+    """It did not arrive, and may later.
+
+    `after_seconds`: the earliest time that the destination asked for; `pause_seconds`: the pause that the channel
+    chose, in place of the outbox's growing ones; `most_attempts`: with so many the delivery is DEAD.
+    """
 
     reason: str
     after_seconds: float | None = None
+    pause_seconds: float | None = None
+    most_attempts: int | None = None
 
 
 class GiveUp(msgspec.Struct, frozen=True, tag=True):
@@ -84,6 +90,13 @@ class Channel(Protocol):
 
 Ending = Callable[[Tx, Delivery, State, str | None], Awaitable[None]]
 """Told in the unit of work that ends a delivery: DONE, or DEAD with the reason."""
+
+
+class Circuit(msgspec.Struct, frozen=True):
+    """After `failures` in a row a destination is left alone, but for one attempt every `pause_seconds`."""
+
+    failures: int = 200
+    pause_seconds: float = 60
 
 
 class OutboxLimits(msgspec.Struct, frozen=True):

@@ -10,8 +10,10 @@ import msgspec
 from ringback.clock import Clock, Randomness, new_id
 from ringback.outbox import queries
 from ringback.outbox.backoff import pause_ms
+from ringback.outbox.history import id_made_at
 from ringback.outbox.model import (
     Channel,
+    Circuit,
     Delivered,
     Delivery,
     Ending,
@@ -20,6 +22,7 @@ from ringback.outbox.model import (
     NewDelivery,
     OutboxLimits,
     Result,
+    RetryLater,
     State,
     next_state,
 )
@@ -54,16 +57,22 @@ class Outbox:
         self._plugs: dict[str, Plug] = {}
 
     def register_channel(
-        self, name: str, channel: Channel, *, per_destination: int = 8, on_end: Ending | None = None
+        self,
+        name: str,
+        channel: Channel,
+        *,
+        per_destination: int = 8,
+        on_end: Ending | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """Plugs a channel in; before `run`. At most `per_destination` attempts at a time go to one destination."""
-        self._plugs[name] = Plug(name, channel, per_destination, on_end)
+        self._plugs[name] = Plug(name, channel, per_destination, on_end, circuit)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Delivers until `stop`; then ends what is under way, gives back the rest, and returns."""
         if self._sole_process:
             await self._store.write(self.release_all)
-        worker = Worker(self._store, self, self._limits, self._plugs)
+        worker = Worker(self._store, self, self._limits, self._plugs, self._clock)
         unsubscribe = self._store.subscribe(WAKE_CHANNEL, worker.wake)
         try:
             await worker.run(stop)
@@ -127,12 +136,11 @@ class Outbox:
             event, outcome, detail = "GIVE_UP", "REFUSED", result.reason
             reason = detail
         else:
-            pause = pause_ms(delivery.attempts, self._limits, self._randomness)
-            retry_at = now + max(pause, round((result.after_seconds or 0) * 1000))
+            retry_at = now + self._pause_ms(delivery, result)
             outcome, detail = "FAILED", result.reason
-            too_late = delivery.deadline_at is not None and retry_at >= delivery.deadline_at
-            event = "GIVE_UP" if too_late else "RETRY"
-            reason = f"deadline: {detail}" if too_late else detail
+            why_over = self._why_over(delivery, result, retry_at)
+            event = "RETRY" if why_over is None else "GIVE_UP"
+            reason = detail if why_over is None else f"{why_over}: {detail}"
         detail, reason = _short(detail), _short(reason)
         state = next_state("LEASED", event)
         finished_at = None if state == "READY" else now
@@ -141,6 +149,19 @@ class Outbox:
         if on_end is not None and finished_at is not None:
             await on_end(tx, delivery, state, reason)
         return state
+
+    def _pause_ms(self, delivery: Delivery, result: RetryLater) -> int:
+        if result.pause_seconds is None:
+            pause = pause_ms(delivery.attempts, self._limits, self._randomness)
+        else:
+            pause = round(result.pause_seconds * 1000)
+        return max(pause, round((result.after_seconds or 0) * 1000))
+
+    @staticmethod
+    def _why_over(delivery: Delivery, result: RetryLater, retry_at: int) -> str | None:
+        if result.most_attempts is not None and delivery.attempts >= result.most_attempts:
+            return "attempts used up"
+        return "deadline" if delivery.deadline_at is not None and retry_at >= delivery.deadline_at else None
 
     async def release(self, tx: Tx, deliveries: list[Delivery]) -> None:
         """Gives leases back without an attempt on record."""
@@ -156,10 +177,7 @@ class Outbox:
     async def purge(self, tx: Tx, limit: int) -> int:
         """Forgets up to `limit` deliveries that were finished long ago; returns how many."""
         before = self._clock.now_ms() - round(self._limits.kept_seconds * 1000)
-        # Ids begin with the time in hexadecimal digits.
-        newest = f"{before:012x}"
-        newest_id = f"{newest[:8]}-{newest[8:]}"
-        finished = await tx.all(queries.finished_before, newest_id, before, limit)
+        finished = await tx.all(queries.finished_before, id_made_at(before), before, limit)
         for (delivery_id,) in finished:
             await tx.run(queries.delete_attempts, delivery_id)
         for (delivery_id,) in finished:

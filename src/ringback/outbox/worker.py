@@ -11,9 +11,11 @@ from typing import Protocol
 
 import msgspec
 
+from ringback.clock import Clock
 from ringback.errors import RingbackError
 from ringback.outbox.model import (
     Channel,
+    Circuit,
     Delivery,
     Ending,
     GiveUp,
@@ -38,6 +40,14 @@ class Plug(msgspec.Struct, frozen=True):
     channel: Channel
     per_destination: int
     on_end: Ending | None
+    circuit: Circuit | None = None
+
+
+class _Failing(msgspec.Struct):
+    """A destination that does not take deliveries now: how often in a row, and until when it is left alone."""
+
+    failures: int = 0
+    open_until: int = 0
 
 
 class Units(Protocol):
@@ -67,15 +77,18 @@ class Units(Protocol):
 class Worker:
     """Claims what is due, delivers it with a bulkhead for each destination, and settles it."""
 
-    def __init__(self, store: Store, units: Units, limits: OutboxLimits, plugs: Mapping[str, Plug]) -> None:
+    def __init__(
+        self, store: Store, units: Units, limits: OutboxLimits, plugs: Mapping[str, Plug], clock: Clock
+    ) -> None:
         self._store = store
         self._units = units
         self._limits = limits
         self._plugs = plugs
+        self._clock = clock
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Delivery] = {}
         self._busy: Counter[tuple[str, str]] = Counter()
-        self._failing: set[tuple[str, str]] = set()
+        self._failing: dict[tuple[str, str], _Failing] = {}
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -105,20 +118,43 @@ class Worker:
         room = self._limits.in_flight - len(self._running)
         if room <= 0 or stop.is_set():
             return
+        special = self._busy.keys() | self._failing.keys()
         places_left = {
-            destination: (1 if (name, destination) in self._failing else plug.per_destination) - count
-            for (name, destination), count in self._busy.items()
-            if name == plug.name
+            place[1]: self._places(plug, place) - self._busy.get(place, 0) for place in special if place[0] == plug.name
         }
-        for name, destination in self._failing:
-            if name == plug.name:
-                places_left.setdefault(destination, 1)
         claimed = await self._store.write(self._units.claim, plug.name, room, places_left, plug.per_destination)
         for delivery in claimed:
             self._busy[plug.name, delivery.destination] += 1
             task = asyncio.create_task(self._attempt(plug, delivery), name=f"deliver {delivery.id}")
             self._running[task] = delivery
             task.add_done_callback(self._ended)
+
+    def _places(self, plug: Plug, place: tuple[str, str]) -> int:
+        """How many attempts at a time a destination gets: all, one that is failing 1, one left alone 0."""
+        failing = self._failing.get(place)
+        if failing is None:
+            return plug.per_destination
+        return 0 if self._clock.now_ms() < failing.open_until else 1
+
+    def _note(self, plug: Plug, destination: str, result: Result) -> None:
+        """Remembers what the result says about its destination."""
+        place = (plug.name, destination)
+        if not isinstance(result, RetryLater):
+            self._failing.pop(place, None)
+            return
+        if place not in self._failing and len(self._failing) >= _FAILING_LIMIT:
+            self._failing.clear()
+        failing = self._failing.setdefault(place, _Failing())
+        failing.failures += 1
+        if plug.circuit is not None and failing.failures >= plug.circuit.failures:
+            failing.open_until = self._clock.now_ms() + round(plug.circuit.pause_seconds * 1000)
+            logger.warning(
+                "%s %s failed %d times in a row, and is left alone for %g s",
+                plug.name,
+                destination,
+                failing.failures,
+                plug.circuit.pause_seconds,
+            )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         delivery = self._running.pop(task)
@@ -134,13 +170,7 @@ class Worker:
     async def _attempt(self, plug: Plug, delivery: Delivery) -> None:
         began = time.monotonic()
         result = await self._deliver(plug, delivery)
-        place = (plug.name, delivery.destination)
-        if isinstance(result, RetryLater):
-            if len(self._failing) >= _FAILING_LIMIT:
-                self._failing.clear()
-            self._failing.add(place)
-        else:
-            self._failing.discard(place)
+        self._note(plug, delivery.destination, result)
         duration_ms = round((time.monotonic() - began) * 1000)
         gives_up_at = began + self._limits.lease_seconds
         while True:

@@ -8,6 +8,7 @@ from sqlalchemy import text as sql
 from ringback.store.schema.base import metadata, moment, number, text
 
 UNFINISHED = sql("state IN ('READY', 'LEASED')")
+OF_CALLBACKS = sql("channel = 'callback'")
 
 deliveries = Table(
     "deliveries",
@@ -30,6 +31,14 @@ deliveries = Table(
         "next_attempt_at",
         sqlite_where=UNFINISHED,
         postgresql_where=UNFINISHED,
+    ),
+    # What was told to one callback; the deliveries of other channels pay nothing for it.
+    Index(
+        "ix_deliveries_callback_destination_id",
+        "destination",
+        "id",
+        sqlite_where=OF_CALLBACKS,
+        postgresql_where=OF_CALLBACKS,
     ),
 )
 

@@ -12,6 +12,7 @@ depends_on = None
 
 _PRESENT = sa.text("status <> 'REMOVED'")
 _PENDING = sa.text("status = 'PENDING'")
+_OF_CALLBACKS = sa.text("channel = 'callback'")
 
 
 def upgrade() -> None:
@@ -134,3 +135,10 @@ def _callbacks() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_callbacks"),
     )
     op.create_index("ix_callbacks_app_id_id", "callbacks", ["app_id", "id"])
+    op.create_index(
+        "ix_deliveries_callback_destination_id",
+        "deliveries",
+        ["destination", "id"],
+        sqlite_where=_OF_CALLBACKS,
+        postgresql_where=_OF_CALLBACKS,
+    )
