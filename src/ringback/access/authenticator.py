@@ -7,6 +7,7 @@ import binascii
 import hmac
 from typing import TYPE_CHECKING
 
+from ringback.access.known_users import KnownUsers
 from ringback.access.model import PASSWORD_PURPOSE, SystemUser
 from ringback.clock import Clock
 from ringback.errors import NotAuthenticated
@@ -18,51 +19,31 @@ if TYPE_CHECKING:
     from ringback.secrets import Vault
 
 MAX_CREDENTIALS = 1024
-CACHE_MS = 1_500
-CACHE_ENTRIES = 1_000
 _REFUSED = "The user name or the password is wrong, or the user is disabled."
 
 
 class BasicAuthenticator:
     """Turns `Authorization: Basic …` into a principal.
 
-    A user's row is kept for at most two seconds, so that a busy back end costs no query a request; what the user may
-    do (enabled, apps) is read again inside each unit of work. Only a right password saves the query: a wrong one costs
-    the same look-up as a name that does not exist.
+    A user's row is kept for at most two seconds, so that a busy back end costs no query a request. What the user may do
+    (enabled, apps) is read again inside each unit of work. Only a right password saves the query: a wrong one costs the
+    same look-up as a name that does not exist.
     """
 
     def __init__(self, *, store: Store, access: AccessService, vault: Vault, clock: Clock) -> None:
-        self._store = store
-        self._access = access
         self._vault = vault
-        self._clock = clock
-        self._users: dict[str, tuple[int, SystemUser]] = {}
+        self._users = KnownUsers(store=store, access=access, clock=clock)
 
     async def authenticate(self, authorization: str) -> Principal:
         """Raises NotAuthenticated with one message for every reason, after the same work."""
         username, password = _credentials(authorization)
         given = self._vault.fingerprint(password, PASSWORD_PURPOSE)
-        user = self._remembered(username)
+        user = self._users.remembered(username)
         if not _proves(given, user):
-            user = await self._look_up(username)
+            user = await self._users.look_up(username)
         if user is None or not _proves(given, user) or not user.enabled:
             raise NotAuthenticated(_REFUSED)
         return Principal("system_user", user.username, user.role)
-
-    def _remembered(self, username: str) -> SystemUser | None:
-        cached = self._users.get(username)
-        return cached[1] if cached is not None and 0 <= self._clock.now_ms() - cached[0] < CACHE_MS else None
-
-    async def _look_up(self, username: str) -> SystemUser | None:
-        now = self._clock.now_ms()
-        user = await self._store.read(self._access.user, username)
-        if user is None:
-            self._users.pop(username, None)
-            return None
-        if len(self._users) >= CACHE_ENTRIES:
-            self._users.clear()
-        self._users[username] = (now, user)
-        return user
 
 
 def _proves(given: bytes, user: SystemUser | None) -> bool:

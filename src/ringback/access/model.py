@@ -24,8 +24,22 @@ class SystemUser(msgspec.Struct, frozen=True):
     version: int
 
 
+class GrantedApp(msgspec.Struct, frozen=True):
+    """A row of system_user_apps: the user may use the app."""
+
+    username: str
+    app_id: str
+
+
+class UserWithApps(msgspec.Struct, frozen=True):
+    """A system user and the apps that were given to it."""
+
+    user: SystemUser
+    apps: tuple[str, ...] = ()
+
+
 class CreatedUser(msgspec.Struct, frozen=True):
-    """A new user with the password, which is shown this once."""
+    """A user with its new password, which is shown this once."""
 
     user: SystemUser
     password: str

@@ -16,10 +16,16 @@ class CreateUser(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A system user; `password` only in the answer that creates it."""
+    """A system user; `password` only in the answer that made it."""
 
     username: str
     enabled: bool
     role: list[str]
     applications: list[str]
     password: str | None = None
+
+
+class UserList(msgspec.Struct, frozen=True):
+    """One page of system users, by name."""
+
+    users: list[User]

@@ -6,7 +6,9 @@ client, push credentials, icons) live here too. Versions and master keys are cac
 
 from __future__ import annotations
 
+from ringback.apps.configuration import AppConfiguration
 from ringback.apps.model import AppVersion
+from ringback.apps.schema_configuration import CustomActivation, OAuth2Provider
 from ringback.apps.service import AppsService
 
-__all__ = ["AppVersion", "AppsService"]
+__all__ = ["AppConfiguration", "AppVersion", "AppsService", "CustomActivation", "OAuth2Provider"]

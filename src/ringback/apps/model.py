@@ -6,6 +6,8 @@ import msgspec
 
 MASTER_KEY_P256 = 1
 """SDK configuration key id 01: the ECDSA P-256 master key (PowerAuth SDK Configuration)."""
+FIRST_VERSION = "default"
+"""The name of the version that an app has from the start."""
 
 
 class App(msgspec.Struct, frozen=True):
@@ -49,10 +51,41 @@ class StoredMasterKey(msgspec.Struct, frozen=True):
     private_key_sealed: bytes
 
 
+class MasterPublicKey(msgspec.Struct, frozen=True):
+    """The public half of a master key, encoded as the SDK configuration has it."""
+
+    key_id: int
+    public_key: bytes
+
+
+class VersionCredentials(msgspec.Struct, frozen=True):
+    """A version and what its mobile app is built with."""
+
+    version: AppVersion
+    mobile_sdk_config: str
+
+    def __repr__(self) -> str:
+        return f"VersionCredentials({self.version!r})"
+
+
 class AppCredentials(msgspec.Struct, frozen=True):
-    """All that a developer builds into the mobile app."""
+    """An app with all that its developers build into the mobile app. `versions`: at least one, oldest first."""
 
     app: App
-    version: AppVersion
     master_public_key: bytes
-    mobile_sdk_config: str
+    versions: tuple[VersionCredentials, ...]
+
+    @property
+    def current(self) -> VersionCredentials:
+        """The version that the app object shows: the oldest supported one; when none is supported, the oldest."""
+        return next((one for one in self.versions if one.version.supported), self.versions[0])
+
+    @property
+    def mobile_sdk_config(self) -> str:
+        """SDK configuration of the current version."""
+        return self.current.mobile_sdk_config
+
+    @property
+    def version(self) -> AppVersion:
+        """The current version."""
+        return self.current.version
