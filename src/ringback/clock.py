@@ -6,6 +6,8 @@ import os
 import time
 from typing import Protocol
 
+_LAST_ID_TIME = 2**48 - 1
+
 
 class Clock(Protocol):
     """Where the time comes from."""
@@ -64,3 +66,14 @@ def new_id(clock: Clock, randomness: Randomness) -> str:
     value[8] = value[8] & 0x3F | 0x80
     text = value.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_id_at(at_ms: int) -> str:
+    """What sorts before every id of `new_id` from this Unix millisecond on, and after every earlier one."""
+    text = min(max(at_ms, 0), _LAST_ID_TIME).to_bytes(6, "big").hex()
+    return f"{text[:8]}-{text[8:]}"
+
+
+def time_of_id(made: str) -> int:
+    """The Unix millisecond in which `new_id` made this id."""
+    return int(made[:8] + made[9:13], 16)

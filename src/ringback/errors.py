@@ -8,22 +8,31 @@ RingbackError
 ├── SealBroken                        a sealed secret does not open: wrong instance key, or the row was tampered with
 ├── InvalidRequest                    400  the request does not have the shape that the endpoint asks for
 ├── NotAuthenticated                  401  who are you?
+│   └── AccessTokenRefused
 ├── NotAllowed                        403  not with this role
 ├── NotFound                          404  no such address
 ├── MethodNotAllowed                  405
 ├── BodyTooLarge                      413
 ├── HostUnknown                       421
+├── DestinationNotAllowed             400  the server does not call this URL
+├── DestinationUnreachable            502  the server called, and got no usable answer
+├── OpenIdRefused                     private: why an OpenID provider or its token proves nobody; for the log
 ├── HeadersTooLarge                   431
 ├── IdempotencyKeyReused              409  the native API: this key came with another request
 ├── AppNotFound, AppExists, UserNotFound, UserExists   apps and access
-├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused
-├── OperationNotFound, OperationStateChangeRefused, TemplateNotFound, TemplateExists
-├── SignatureHeaderMalformed, TokenHeaderMalformed                            back-end checks
+├── AppVersionNotFound, AppVersionExists, OwnAccountRefused, LastAdministrator, AuditRangeRefused   likewise, and audit
+├── UserClaimsNotFound                404  the directory
+├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused, ActivationOtpRefused
+├── RecoveryCodeNotFound, RecoveryCodeChangeRefused, RecoveryDisabled   back ends' recovery codes
+├── OperationNotFound, OperationStateChangeRefused, OfflineNotPossible, TemplateNotFound, TemplateExists
+├── SignatureHeaderMalformed, TokenHeaderMalformed, OtpMalformed               back-end checks
+├── CallbackNotFound, NativeCallbackNotFound                                  callbacks
 └── MobileError                       what a phone is told, in the words of the PowerAuth protocol
     ├── AuthenticationFailed ─ SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
     │   RequestInvalid
-    ├── ActivationInvalid, EncryptionFailed, TemporaryKeyFailure              400
-    └── MobileTokenFailed, InvalidMobileRequest, InvalidOperation,
+    ├── ActivationInvalid, EncryptionFailed, TemporaryKeyFailure, VaultRefused, UpgradeRefused, UserInfoRefused,
+    │   RecoveryInvalid                                                       400
+    └── MobileTokenFailed, InvalidMobileRequest, InvalidActivation, InvalidApplication, InvalidOperation,
         OperationAlreadyFinished, OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,
         OperationRequiresActivationFlag, OperationFailed, PushRegistrationFailed
 
@@ -98,6 +107,8 @@ class UniqueViolation(RingbackError):
 class SealBroken(RingbackError):
     """A sealed secret does not open with this instance key."""
 
+    code = "ERROR_INTERNAL_API"
+
 
 class InvalidRequest(RingbackError):
     """The request does not have the shape that this address asks for."""
@@ -117,6 +128,13 @@ class NotAuthenticated(RingbackError):
 
     status = 401
     code = "HTTP_401"
+    challenge: ClassVar[str] = 'Basic realm="Ringback", charset="UTF-8"'
+
+
+class AccessTokenRefused(NotAuthenticated):
+    """The access token is not accepted. Send one of the configured issuer, for our audience, of an enabled user."""
+
+    challenge = 'Bearer realm="Ringback", error="invalid_token"'
 
 
 class NotAllowed(RingbackError):
@@ -161,6 +179,27 @@ class HostUnknown(RingbackError):
     code = "ERROR_REQUEST"
 
 
+# what lies outside ----------------------------------------------------------------------------------------------------
+
+
+class DestinationNotAllowed(RingbackError):
+    """This destination is not allowed. Use https, a usual port and a public address, or have its network allowed."""
+
+    status = 400
+    code = "ERROR_REQUEST"
+
+
+class DestinationUnreachable(RingbackError):
+    """The destination gave no usable answer."""
+
+    status = 502
+    code = "ERROR_UNABLE_TO_CALL_UPSTREAM_SERVICE"
+
+
+class OpenIdRefused(RingbackError):
+    """The OpenID provider did not prove who this is."""
+
+
 # apps and access ------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +217,39 @@ class UserNotFound(InvalidRequest):
 
 class UserExists(InvalidRequest):
     """A system user with this name is there already. Choose another name."""
+
+
+class OwnAccountRefused(InvalidRequest):
+    """You cannot disable or delete the user that you are. Ask another administrator."""
+
+
+class LastAdministrator(InvalidRequest):
+    """This is the last enabled administrator. Make another one first: ringback admin create-user NAME --role admin"""
+
+
+class AppVersionNotFound(InvalidRequest):
+    """This application has no version of this name."""
+
+
+class AppVersionExists(InvalidRequest):
+    """This application has a version of this name already. Choose another name."""
+
+
+# audit ----------------------------------------------------------------------------------------------------------------
+
+
+class AuditRangeRefused(RingbackError):
+    """timestampFrom is later than timestampTo."""
+
+    status = 400
+    code = "ERROR_AUDIT"
+
+
+# directory ------------------------------------------------------------------------------------------------------------
+
+
+class UserClaimsNotFound(NotFound):
+    """There are no claims of this user."""
 
 
 # devices: what a back end is told -------------------------------------------------------------------------------------
@@ -208,8 +280,29 @@ class RegistrationChangeRefused(RegistrationRefused):
     code = "ERROR_REGISTRATION_CHANGE"
 
 
+class ActivationOtpRefused(RegistrationRefused):
+    """The activation OTP is missing or wrong. After the last attempt the registration is removed."""
+
+    code = "ERROR_REGISTRATION_CHANGE"
+
+
+class RecoveryCodeNotFound(NotFound):
+    """There is no such recovery code."""
+
+
+class RecoveryCodeChangeRefused(RingbackError):
+    """The recovery code's status does not allow this change."""
+
+    status = 409
+    code = "ERROR_REQUEST"
+
+
+class RecoveryDisabled(InvalidRequest):
+    """Recovery codes are off in this application. Set `recovery` in its configuration first."""
+
+
 class SignatureHeaderMalformed(RingbackError):
-    """authHeader is not a PowerAuth authorization header. Send the whole value that the mobile SDK returned."""
+    """authHeader is no PowerAuth authorization header of a supported version. Send the whole value of the SDK."""
 
     status = 400
     code = "ERROR_SIGNATURE_INVALID"
@@ -220,6 +313,13 @@ class TokenHeaderMalformed(RingbackError):
 
     status = 400
     code = "ERROR_TOKEN_INVALID"
+
+
+class OtpMalformed(RingbackError):
+    """The OTP is not what a phone shows for an offline signature: two groups of digits, one for each factor."""
+
+    status = 400
+    code = "ERROR_OTP_INVALID"
 
 
 # operations: what a back end is told ----------------------------------------------------------------------------------
@@ -239,12 +339,23 @@ class OperationStateChangeRefused(RingbackError):
     code = "ERROR_OPERATION_STATE_CHANGE"
 
 
+class OfflineNotPossible(RingbackError):
+    """This operation cannot be approved offline: it takes no signature of two factors, or its data are no one line."""
+
+    status = 400
+    code = "ERROR_REQUEST"
+
+
 class TemplateNotFound(InvalidRequest):
     """There is no operation template with this name."""
 
 
 class NativeTemplateNotFound(NotFound):
     """There is no operation template with this name."""
+
+
+class TextsNotFound(NotFound):
+    """There are no texts in this language."""
 
 
 class IdempotencyKeyReused(RingbackError):
@@ -259,6 +370,17 @@ class TemplateExists(RingbackError):
 
     status = 409
     code = "ERROR_REQUEST"
+
+
+# callbacks: what a back end is told -----------------------------------------------------------------------------------
+
+
+class CallbackNotFound(InvalidRequest):
+    """There is no such callback."""
+
+
+class NativeCallbackNotFound(NotFound):
+    """There is no such callback."""
 
 
 # devices and operations: what a phone is told -------------------------------------------------------------------------
@@ -309,10 +431,39 @@ class EncryptionFailed(MobileError):
     code = "ERR_ENCRYPTION"
 
 
+class RecoveryInvalid(MobileError):
+    """POWER_AUTH_RECOVERY_INVALID"""
+
+    code = "ERR_RECOVERY"
+
+    def __init__(self, current_puk_index: int | None = None, *, cause: BaseException | None = None) -> None:
+        """`current_puk_index`: which PUK the phone has to ask for, from 1; None when no PUK would help."""
+        self.current_puk_index = current_puk_index
+        super().__init__(cause=cause)
+
+
 class TemporaryKeyFailure(MobileError):
     """POWER_AUTH_TEMPORARY_KEY_FAILURE"""
 
     code = "ERR_TEMPORARY_KEY"
+
+
+class VaultRefused(MobileError):
+    """POWER_AUTH_SECURE_VAULT_INVALID"""
+
+    code = "ERR_SECURE_VAULT"
+
+
+class UpgradeRefused(MobileError):
+    """POWER_AUTH_UPGRADE_FAILED"""
+
+    code = "ERR_UPGRADE"
+
+
+class UserInfoRefused(MobileError):
+    """POWER_AUTH_USER_INFO_ERROR"""
+
+    code = "ERR_USER_INFO"
 
 
 class MobileTokenFailed(MobileError):
@@ -326,6 +477,18 @@ class InvalidMobileRequest(MobileError):
     """The request does not have the shape that this address asks for."""
 
     code = "INVALID_REQUEST"
+
+
+class InvalidActivation(MobileError):
+    """This phone's registration is not active. Ask for its status."""
+
+    code = "INVALID_ACTIVATION"
+
+
+class InvalidApplication(MobileError):
+    """This phone may not ask for an activation in that application."""
+
+    code = "INVALID_APPLICATION"
 
 
 class InvalidOperation(MobileError):

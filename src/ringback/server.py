@@ -9,13 +9,25 @@ from typing import Any
 import msgspec
 
 from ringback import observe
-from ringback.access import AccessService, BasicAuthenticator
+from ringback.access import (
+    AccessService,
+    Authenticators,
+    BasicAuthenticator,
+    BearerAuthenticator,
+    BearerSettings,
+)
 from ringback.access import api as access_api
-from ringback.apps import AppsService
+from ringback.apps import AppConfiguration, AppsService, api_configuration
 from ringback.apps import api as apps_api
-from ringback.audit import AuditLog
-from ringback.devices import DeviceLimits, DevicesService
+from ringback.audit import AuditLog, AuditReader
+from ringback.audit import api as audit_api
+from ringback.callbacks import Announcer, CallbackChannel, CallbacksService
+from ringback.callbacks import api as callbacks_api
+from ringback.devices import DeviceLimits, DevicesService, OutsideIdentities
 from ringback.devices import api as devices_api
+from ringback.directory import DirectoryService
+from ringback.directory import api as directory_api
+from ringback.egress import Egress
 from ringback.events import Events
 from ringback.http import IdempotencyKeys, Routes
 from ringback.http.app import make_app, openapi_json
@@ -25,11 +37,12 @@ from ringback.installation import Installation
 from ringback.jobs import Job
 from ringback.messages import LocalStreams, MessagesService
 from ringback.messages import api as messages_api
+from ringback.openid import OpenIdClient
 from ringback.operations import OperationsService, TemplatesService
 from ringback.operations import api as operations_api
 from ringback.outbox import Outbox
 from ringback.push import LocalMailbox, LocalProvider, PushChannel, Pushes
-from ringback.settings import Settings, parse_listen
+from ringback.settings import Settings, parse_listen, parse_networks, parse_ports
 from ringback.store import Tx
 
 
@@ -37,17 +50,23 @@ from ringback.store import Tx
 class Rooms:
     """Every room's service."""
 
+    egress: Egress
     audit: AuditLog
+    audit_reader: AuditReader
     events: Events
     apps: AppsService
+    app_configuration: AppConfiguration
+    directory: DirectoryService
     devices: DevicesService
     access: AccessService
-    authenticator: BasicAuthenticator
+    authenticator: Authenticators
     outbox: Outbox
     streams: LocalStreams
     operations: OperationsService
     templates: TemplatesService
     idempotency_keys: IdempotencyKeys
+    callbacks: CallbacksService
+    announcer: Announcer
     jobs: tuple[Job, ...]
 
     async def seed(self, tx: Tx) -> None:
@@ -63,6 +82,7 @@ def wire(installation: Installation) -> Rooms:
     """Constructs the rooms, lowest first."""
     settings, store, vault = installation.settings, installation.store, installation.vault
     source: dict[str, Any] = {"clock": installation.clock, "randomness": installation.randomness}
+    egress = _egress(settings)
     events = Events()
     audit = AuditLog(**source)
     outbox = Outbox(store=store, **source)
@@ -71,35 +91,94 @@ def wire(installation: Installation) -> Rooms:
     PushChannel(store=store, providers={"local": LocalProvider(store=store, **source)}).plug_into(outbox, pushes)
     apps = AppsService(vault=vault, audit=audit, **source)
     access = AccessService(vault=vault, apps=apps, audit=audit, **source)
+    directory = DirectoryService(clock=installation.clock, access=access, audit=audit)
     limits = _device_limits(settings)
-    devices = DevicesService(vault=vault, apps=apps, access=access, audit=audit, events=events, limits=limits, **source)
+    openid = OpenIdClient(egress=egress, clock=installation.clock)
+    outside = OutsideIdentities(store=store, configuration=apps, openid=openid, egress=egress)
+    devices = DevicesService(
+        vault=vault,
+        apps=apps,
+        access=access,
+        audit=audit,
+        events=events,
+        limits=limits,
+        user_info=directory,
+        configuration=apps,
+        identities=outside,
+        providers=outside,
+        **source,
+    )
     messages = MessagesService(devices=devices, pushes=pushes)
     idempotency_keys = IdempotencyKeys(clock=installation.clock)
     templates = TemplatesService(clock=installation.clock, audit=audit)
     operations = OperationsService(
-        access=access, devices=devices, messages=messages, audit=audit, events=events, templates=templates, **source
-    )
-    return Rooms(
+        access=access,
+        devices=devices,
+        messages=messages,
         audit=audit,
         events=events,
+        templates=templates,
+        vault=vault,
+        proximity_step_seconds=settings.proximity_check_step_seconds,
+        **source,
+    )
+    callbacks = CallbacksService(vault=vault, apps=apps, access=access, audit=audit, way_out=egress, **source)
+    announcer = Announcer(clock=installation.clock, registrations=devices, operations=operations, deliveries=outbox)
+    events.subscribe(announcer.hear)
+    CallbackChannel(store=store, clock=installation.clock, callbacks=callbacks, way_out=egress).plug_into(outbox)
+    return Rooms(
+        egress=egress,
+        audit=audit,
+        audit_reader=AuditReader(access=access),
+        events=events,
         apps=apps,
+        app_configuration=AppConfiguration(
+            clock=installation.clock, reader=apps.configurations, audit=audit, urls=egress
+        ),
+        directory=directory,
         devices=devices,
         access=access,
-        authenticator=BasicAuthenticator(store=store, access=access, vault=vault, clock=installation.clock),
+        authenticator=Authenticators(
+            basic=BasicAuthenticator(store=store, access=access, vault=vault, clock=installation.clock),
+            bearer=_bearer(installation, access, openid),
+        ),
         outbox=outbox,
         streams=LocalStreams(store=store, mailbox=mailbox, registrations=devices),
         operations=operations,
         templates=templates,
         idempotency_keys=idempotency_keys,
+        callbacks=callbacks,
+        announcer=announcer,
         jobs=(
             Job("registrations that expire", 5, devices.expire_registrations),
             Job("operations that expire", 5, operations.expire_operations),
             Job("nonces and temporary keys", 10, devices.purge),
             Job("deliveries long done", 60, outbox.purge),
+            Job("deliveries to callbacks, kept for less", 60, callbacks.purge),
             Job("answers under an Idempotency-Key", 60, idempotency_keys.purge),
             Job("mailboxes", 60, mailbox.purge),
             Job("pushes long over", 60, pushes.purge),
         ),
+    )
+
+
+def _egress(settings: Settings) -> Egress:
+    """The way out, as the settings limit it."""
+    return Egress(
+        allow=parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW"),
+        ports=parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports),
+        proxy=settings.egress_proxy,
+    )
+
+
+def _bearer(installation: Installation, access: AccessService, openid: OpenIdClient) -> BearerAuthenticator | None:
+    """Takes access tokens of system users, where an issuer is configured."""
+    settings = installation.settings
+    if not settings.oidc_issuer:
+        return None
+    claims = BearerSettings(settings.oidc_issuer, settings.oidc_audience, settings.oidc_username_claim)
+    return BearerAuthenticator(
+        settings=claims, store=installation.store, access=access, openid=openid, clock=installation.clock
     )
 
 
@@ -116,10 +195,14 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
         (
             observe.routes(store),
             apps_api.routes(store, rooms.apps, settings.public_base),
+            api_configuration.routes(store, rooms.app_configuration),
+            directory_api.routes(store, rooms.directory),
             devices_api.routes(store, rooms.devices),
             messages_api.routes(store, rooms.devices, rooms.streams),
             access_api.routes(store, rooms.access),
+            audit_api.routes(store, rooms.audit_reader, installation.clock),
             operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices, rooms.idempotency_keys),
+            callbacks_api.routes(store, rooms.callbacks, rooms.announcer),
         ),
         Routes(),
     )

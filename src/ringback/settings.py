@@ -104,7 +104,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, msgspec.Meta(description="Comma list of ports that callbacks and OpenID providers may have elsewhere.")
     ] = "443"
     egress_proxy: Annotated[
-        str, msgspec.Meta(description="http://HOST:PORT of a CONNECT proxy for callbacks and OpenID; empty = none.")
+        str,
+        msgspec.Meta(
+            description="http://HOST:PORT of a CONNECT proxy for https of callbacks and OpenID; empty = none."
+        ),
     ] = ""
     oidc_issuer: Annotated[
         str, msgspec.Meta(description="Issuer whose access tokens system users may send as Bearer; empty = only Basic.")
@@ -168,15 +171,25 @@ def parse_listen(name: str, value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def parse_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """A comma list of addresses and networks (RINGBACK_TRUSTED_PROXIES). Raises StartRefused."""
+def parse_networks(
+    text: str, name: str = "RINGBACK_TRUSTED_PROXIES"
+) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """A comma list of addresses and networks. Raises StartRefused with the name."""
     networks = []
     for part in filter(None, (item.strip() for item in text.split(","))):
         try:
             networks.append(ipaddress.ip_network(part))
         except ValueError as error:
-            raise StartRefused(f"RINGBACK_TRUSTED_PROXIES: {part!r} is not an address or network.") from error
+            raise StartRefused(f"{name}: {part!r} is not an address or network.") from error
     return networks
+
+
+def parse_ports(name: str, text: str) -> list[int]:
+    """A comma list of ports. Raises StartRefused with the name."""
+    ports = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in ports):
+        raise StartRefused(f"{name} must be a comma list of ports, such as 443,8443, not {text!r}.")
+    return [int(port) for port in ports]
 
 
 def load_settings(
@@ -240,6 +253,7 @@ def _check(settings: Settings) -> None:
     parse_listen("RINGBACK_PUBLIC_LISTEN", settings.public_listen)
     parse_listen("RINGBACK_INTERNAL_LISTEN", settings.internal_listen)
     parse_networks(settings.trusted_proxies)
+    _check_outside(settings)
     if settings.public_url and not _is_base_url(settings.public_url):
         raise StartRefused(
             f"RINGBACK_PUBLIC_URL must be a URL such as https://phones.example.com, not {settings.public_url!r}."
@@ -250,6 +264,16 @@ def _check(settings: Settings) -> None:
         raise StartRefused("RINGBACK_DATABASE_URL must start with postgresql://, or be empty for SQLite.")
     if settings.workers > 1 and not settings.database_url:
         raise StartRefused("More than one worker needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")
+
+
+def _check_outside(settings: Settings) -> None:
+    parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW")
+    parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports)
+    proxy = settings.egress_proxy
+    if proxy and not (proxy.startswith("http://") and _is_base_url(proxy)):
+        raise StartRefused(f"RINGBACK_EGRESS_PROXY must be http://HOST:PORT, not {proxy!r}.")
+    if settings.oidc_issuer and not settings.oidc_audience:
+        raise StartRefused("RINGBACK_OIDC_ISSUER needs RINGBACK_OIDC_AUDIENCE: the audience of the access tokens.")
 
 
 def _is_base_url(text: str) -> bool:

@@ -16,7 +16,7 @@ CONFIG = Path(__file__).parent / "schemathesis.toml"
 NOT_HELD = "positive_data_acceptance"
 """An unknown id is a 400 in PowerAuth Cloud however well-formed it is; so are most requests of a phone without keys."""
 EXAMPLES = 15
-SECONDS = 60
+SECONDS = 150
 
 
 @pytest.fixture(scope="module")

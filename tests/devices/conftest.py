@@ -14,6 +14,7 @@ from ringback.apps.model import AppCredentials
 from ringback.audit import AuditLog
 from ringback.clock import ManualClock, SystemRandomness
 from ringback.devices import DeviceLimits, DevicesService, Registration, SignatureCheck, SignatureOutcome
+from ringback.devices.needs import Identities, UserInfo
 from ringback.devices.schema import CommitRegistration, CreatedRegistration, CreateRegistration
 from ringback.events import Event, Events
 from ringback.principal import Principal
@@ -55,10 +56,13 @@ class Room:
         command = CreateRegistration(user_id=user_id, app_id=app_id, **fields)
         return await self.store.write(self.devices.create_registration, principal, command)
 
-    def phone(self, app_id: str = "bank") -> TestPhone:
-        return TestPhone(self.apps[app_id].mobile_sdk_config, self.clock)
+    def phone(self, app_id: str = "bank", version: str = "3.3") -> TestPhone:
+        return TestPhone(self.apps[app_id].mobile_sdk_config, self.clock, version)
 
-    async def temporary_key(self, phone: TestPhone, *, activation: bool = False) -> TemporaryKey:
+    async def temporary_key(self, phone: TestPhone, *, activation: bool = False) -> TemporaryKey | None:
+        """A new one; None for a phone whose version has none."""
+        if not phone.version.temporary_keys:
+            return None
         jwt, challenge = phone.temporary_key_request(activation=activation)
         answer = await self.devices.create_temporary_key(self.store, jwt)
         return phone.temporary_key(answer, challenge, activation=activation)
@@ -68,9 +72,11 @@ class Room:
         answer = await self.devices.create_activation(self.store, phone.encryption_header, body, address)
         phone.finish_activation(answer, sessions)
 
-    async def active_phone(self, user_id: str = "jan", app_id: str = "bank", **fields: Any) -> TestPhone:
+    async def active_phone(
+        self, user_id: str = "jan", app_id: str = "bank", version: str = "3.3", **fields: Any
+    ) -> TestPhone:
         created = await self.create(user_id, app_id, **fields)
-        phone = self.phone(app_id)
+        phone = self.phone(app_id, version)
         await self.activate(phone, created.activation_code)
         if fields.get("commit_phase") != "ON_KEY_EXCHANGE":
             principal = BANK if app_id == "bank" else OTHER
@@ -114,7 +120,14 @@ async def run(tx: Tx, command: Command, *args: Any) -> None:
     await tx.run(command, *args)
 
 
-def make_room(store: Store, clock: ManualClock, **limits: int) -> Room:
+def make_room(
+    store: Store,
+    clock: ManualClock,
+    *,
+    identities: Identities | None = None,
+    user_info: UserInfo | None = None,
+    **limits: int,
+) -> Room:
     source: dict[str, Any] = {"clock": clock, "randomness": SystemRandomness()}
     vault = Vault(os.urandom(32), os.urandom(32), SystemRandomness())
     audit = AuditLog(**source)
@@ -122,7 +135,16 @@ def make_room(store: Store, clock: ManualClock, **limits: int) -> Room:
     events = Events()
     apps = AppsService(vault=vault, audit=audit, **source)
     devices = DevicesService(
-        vault=vault, apps=apps, access=access, audit=audit, events=events, limits=DeviceLimits(**limits), **source
+        vault=vault,
+        apps=apps,
+        access=access,
+        audit=audit,
+        events=events,
+        limits=DeviceLimits(**limits),
+        configuration=apps,
+        identities=identities,
+        user_info=user_info,
+        **source,
     )
     room = Room(store, clock, devices, access)
 

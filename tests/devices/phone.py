@@ -32,9 +32,9 @@ from ringback.protocols.powerauth.temporary_key_client import (
     verify_temporary_key_response,
 )
 from ringback.protocols.powerauth.token import token_digest
-from ringback.protocols.powerauth.versions import protocol_version
+from ringback.protocols.powerauth.versions import PROTOCOL_VERSIONS, protocol_version
 
-V33 = protocol_version("3.3")
+ALL_VERSIONS = tuple(PROTOCOL_VERSIONS)
 PK = "possession_knowledge"
 
 
@@ -43,11 +43,15 @@ def b64(data: bytes) -> str:
 
 
 class TestPhone:
-    """One app installation. `exchange_*` methods make a message; `finish_*` take the answer."""
+    """One app installation, which speaks one protocol version. `finish_*` methods take the server's answer.
+
+    Where a method takes a temporary key: it is None in versions that have none.
+    """
 
     __test__ = False
 
-    def __init__(self, sdk_configuration: str, clock: Clock) -> None:
+    def __init__(self, sdk_configuration: str, clock: Clock, version: str = "3.3") -> None:
+        self.version = protocol_version(version)
         configuration = parse_sdk_configuration(sdk_configuration)
         self.app_key = b64(configuration.app_key)
         self.app_secret = b64(configuration.app_secret)
@@ -84,10 +88,15 @@ class TestPhone:
 
     @property
     def encryption_header(self) -> EncryptionHeader:
-        return EncryptionHeader(V33, self.app_key)
+        return EncryptionHeader(self.version, self.app_key)
+
+    @property
+    def activation_encryption_header(self) -> EncryptionHeader:
+        """Of activation scope; a signed request has none."""
+        return EncryptionHeader(self.version, self.app_key, self.id)
 
     def activation_request(
-        self, key: TemporaryKey, code: str, *, device_key: str | None = None, kind: str = "CODE", **more: Any
+        self, key: TemporaryKey | None, code: str, *, device_key: str | None = None, kind: str = "CODE", **more: Any
     ) -> tuple[bytes, tuple[EciesClientSession, EciesClientSession]]:
         public = p256.public_key_to_bytes(self.device_key.public_key(), compressed=True)
         device = {
@@ -118,27 +127,34 @@ class TestPhone:
         return self.keys
 
     def seal(
-        self, plain: Any, key: TemporaryKey, shared_info1: str, *, activation: bool = False, now_ms: int | None = None
+        self,
+        plain: Any,
+        key: TemporaryKey | None,
+        shared_info1: str,
+        *,
+        activation: bool = False,
+        now_ms: int | None = None,
     ) -> tuple[EciesEnvelope, EciesClientSession]:
-        base = (
-            activation_base(self.known_keys.transport, self.app_secret)
-            if activation
-            else (application_base(self.app_secret))
-        )
+        lasting, base = self.master_key, application_base(self.app_secret)
+        if activation:
+            assert self.server_key is not None
+            lasting, base = self.server_key, activation_base(self.known_keys.transport, self.app_secret)
         return seal_request(
             msgspec.json.encode(plain),
-            version=V33,
-            public_key=key.public_key,
+            version=self.version,
+            public_key=lasting if key is None else key.public_key,
             shared_info1=shared_info1,
             base=base,
             application_key=self.app_key,
             random=os.urandom,
             now_ms=self.clock.now_ms() if now_ms is None else now_ms,
             activation_id=self.id if activation else None,
-            temporary_key_id=key.key_id,
+            temporary_key_id=None if key is None else key.key_id,
         )
 
-    def mac_token_request(self, key: TemporaryKey, *, now_ms: int | None = None) -> tuple[bytes, EciesClientSession]:
+    def mac_token_request(
+        self, key: TemporaryKey | None, *, now_ms: int | None = None
+    ) -> tuple[bytes, EciesClientSession]:
         envelope, session = self.seal({}, key, SH1_TOKEN_CREATE, activation=True, now_ms=now_ms)
         return msgspec.json.encode(envelope), session
 
@@ -156,7 +172,7 @@ class TestPhone:
         self, method: str, uri_id: str, body: bytes, signature_type: str = PK, *, wrong: bool = False, **more: Any
     ) -> SignatureHeader:
         """Signs and moves the counter. `wrong`: as with a wrong PIN."""
-        version = protocol_version(more.pop("version", "3.3"))
+        version = protocol_version(more.pop("version", self.version.text))
         nonce = os.urandom(16)
         data = normalized_data(method, uri_id, nonce, body + b"?" if wrong else body, self.app_secret)
         factors = factor_keys(self.known_keys, signature_type)
@@ -167,10 +183,11 @@ class TestPhone:
         )
         return msgspec.structs.replace(header, **more)
 
-    def token_header(self, *, timestamp_ms: int | None = None, version: str = "3.3") -> TokenHeader:
+    def token_header(self, *, timestamp_ms: int | None = None, version: str | None = None) -> TokenHeader:
         assert self.mac_token is not None
         token_id, secret = self.mac_token
+        spoken = self.version if version is None else protocol_version(version)
         nonce = os.urandom(16)
         timestamp = str(self.clock.now_ms() if timestamp_ms is None else timestamp_ms)
-        digest = token_digest(secret, nonce, timestamp, protocol_version(version))
-        return TokenHeader(protocol_version(version), token_id, digest, nonce, timestamp)
+        digest = token_digest(secret, nonce, timestamp, spoken)
+        return TokenHeader(spoken, token_id, digest, nonce, timestamp)

@@ -33,7 +33,10 @@ def refusal(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.body["responseObject"]["code"]
 
 
-async def key_of(served: Served, phone: TestPhone, *, activation: bool = False) -> TemporaryKey:
+async def key_of(served: Served, phone: TestPhone, *, activation: bool = False) -> TemporaryKey | None:
+    """A temporary key; None for a phone whose version has none."""
+    if not phone.version.temporary_keys:
+        return None
     jwt, challenge = phone.temporary_key_request(activation=activation)
     answer = await served.phone_call("POST", "/pa/v3/keystore/create", {"requestObject": {"jwt": jwt}})
     assert answer.status == 200
@@ -49,9 +52,9 @@ async def activate(served: Served, phone: TestPhone, code: str) -> Answer:
     return answer
 
 
-async def active_phone(served: Served, user_id: str = "jan") -> TestPhone:
+async def active_phone(served: Served, user_id: str = "jan", version: str = "3.3") -> TestPhone:
     created = await served.call("POST", REGISTRATIONS, {"userId": user_id, "appId": "bank"})
-    phone = TestPhone(served.app["mobileSdkConfig"], SystemClock())
+    phone = TestPhone(served.app["mobileSdkConfig"], SystemClock(), version)
     assert (await activate(served, phone, created.body["activationCode"])).status == 200
     assert (await served.call("POST", f"{REGISTRATIONS}/{phone.id}/commit")).body == {"status": "OK"}
     return phone
@@ -63,11 +66,12 @@ async def signed(served: Served, phone: TestPhone, path: str, uri_id: str, body:
     return await served.phone_call(method, path, data=body, headers={**JSON, SIGNATURE_HEADER: header})
 
 
-async def mac_token(served: Served, phone: TestPhone) -> None:
+async def mac_token(served: Served, phone: TestPhone, signature_type: str = "possession") -> None:
     body, session = phone.mac_token_request(await key_of(served, phone, activation=True))
-    answer = await signed(served, phone, "/pa/v3/token/create", "/pa/token/create", body, signature_type="possession")
+    answer = await signed(served, phone, "/pa/v3/token/create", "/pa/token/create", body, signature_type=signature_type)
     assert answer.status == 200
-    assert set(answer.body) == {"encryptedData", "mac", "nonce", "timestamp"}
+    extra = {"nonce", "timestamp"} if phone.version.envelope_timestamp else set()
+    assert set(answer.body) == {"encryptedData", "mac", *extra}
     phone.finish_mac_token(msgspec.convert(answer.body, EciesResponse), session)
 
 
@@ -191,8 +195,8 @@ BAD_REGISTRATIONS: list[Any] = [
     ({"userId": "x" * 256, "appId": "bank"}, "userId"),
     ({"userId": "jan"}, "appId"),
     ({"userId": 7, "appId": "bank"}, "userId"),
-    ({"userId": "jan", "appId": "bank", "otp": "123456"}, "otp"),
-    ({"userId": "jan", "appId": "bank", "otpValidation": "ON_COMMIT"}, "otpValidation"),
+    ({"userId": "jan", "appId": "bank", "otp": ""}, "otp"),
+    ({"userId": "jan", "appId": "bank", "otpValidation": "ON_KEY_EXCHANGE"}, "otp"),
     ({"userId": "jan", "appId": "bank", "commitPhase": "LATER"}, "commitPhase"),
     ({"userId": "jan", "appId": "bank", "timestampRegistrationExpire": 1}, "timestampRegistrationExpire"),
     ({"userId": "jan", "appId": "bank", "flags": ["a", ""]}, "flags"),
@@ -241,7 +245,7 @@ async def test_bad_checks_are_refused(served_sqlite: Served) -> None:
 async def test_unknown_types_and_versions_are_malformed(served_sqlite: Served) -> None:
     phone = await active_phone(served_sqlite)
     signed_header = build_signature_header(phone.sign("POST", "/login", b"", "possession"))
-    for kind, version in (("nose", "3.3"), ("possession", "3.0"), ("possession", "9.9")):
+    for kind, version in (("nose", "3.3"), ("possession", "4.0"), ("possession", "9.9")):
         header = signed_header.replace('"possession"', f'"{kind}"').replace('"3.3"', f'"{version}"')
         request = {"method": "POST", "uriId": "/login", "authHeader": header}
         assert refusal(await served_sqlite.call("POST", VERIFY, request)) == (400, "ERROR_SIGNATURE_INVALID"), header

@@ -34,6 +34,7 @@ async def test_a_mac_token_is_valid_and_remembers_its_factors(room: Room, phone:
         app_id="bank",
         status="ACTIVE",
         signature_type="possession",
+        proven=True,
     )
     await room.mac_token(phone, "possession_biometry")
     assert (await check(room, phone)).signature_type == "possession_biometry"

@@ -229,8 +229,8 @@ async def test_only_one_of_many_at_once(room: Room) -> None:
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"otp": "123456"}, "otp"),
-        ({"otp_validation": "ON_COMMIT"}, "otpValidation"),
+        ({"otp_validation": "ON_KEY_EXCHANGE"}, "otp"),
+        ({"otp_validation": "ON_COMMIT", "commit_phase": "ON_COMMIT"}, "commitPhase"),
         ({"timestamp_registration_expire": 1_800_000_000_000}, "timestampRegistrationExpire"),
     ],
 )

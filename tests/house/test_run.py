@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -114,3 +115,13 @@ def test_both_locks_agree() -> None:
         dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS
     )
     assert {name: development.get(name) for name in runtime} == runtime
+
+
+def test_the_npm_lock_holds_hashes_and_no_registry() -> None:
+    locked = json.loads((ROOT / "tests/peers/package-lock.json").read_text())
+    wanted = json.loads((ROOT / "tests/peers/package.json").read_text())
+    packages = {name: entry for name, entry in locked["packages"].items() if name}
+    assert locked["packages"][""]["dependencies"] == wanted["dependencies"]
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, "npm config set omit-lockfile-registry-resolved true, then: npm install"

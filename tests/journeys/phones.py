@@ -17,8 +17,11 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 
+from ringback.clock import SystemClock
 from ringback.protocols.powerauth.ecies import EciesResponse
+from ringback.protocols.powerauth.versions import PROTOCOL_VERSIONS, protocol_version
 from ringback.softphone import MemoryState, Phone, PhoneState, PhoneStatus, Unlock, client, enrolment
 from ringback.softphone.configuration import read_configuration
 from ringback.softphone.wire import EncodedJwt, PhoneRequest, Plain, StatusAnswer, plain_body
@@ -28,6 +31,7 @@ from tests.served import Served
 UNLOCK = Unlock(biometry=True)
 PAYMENT = b'{"amount":"1000.00","currency":"EUR"}'
 PIN = "1234"
+EVERY_VERSION = pytest.mark.parametrize("version", list(PROTOCOL_VERSIONS))
 
 
 @dataclass(frozen=True)
@@ -120,25 +124,29 @@ class Bank:
         url = f"{self.public}/enrollment-server{request.path}"
         return await self._send(request.method, url, request.body, headers)
 
-    async def exchange_keys(self, code: str, count: int = 1) -> list[tuple[PhoneRequest, enrolment.PendingActivation]]:
+    async def exchange_keys(
+        self, code: str, count: int = 1, version: str = "3.3"
+    ) -> list[tuple[PhoneRequest, enrolment.PendingActivation]]:
         """The requests that `count` phones would send with this code, each with a key pair of its own."""
-        configuration = read_configuration(self.sdk_config)
-        request, asked = enrolment.begin_temporary_key(configuration, None, os.urandom)
-        answer = await self.send(request)
-        assert answer.status == 200, answer
-        key = enrolment.finish_temporary_key(asked, msgspec.convert(answer.body, Plain[EncodedJwt]))
+        key, now_ms = None, SystemClock().now_ms()
+        if protocol_version(version).temporary_keys:
+            request, asked = enrolment.begin_temporary_key(read_configuration(self.sdk_config), None, os.urandom)
+            answer = await self.send(request)
+            assert answer.status == 200, answer
+            key = enrolment.finish_temporary_key(asked, msgspec.convert(answer.body, Plain[EncodedJwt]))
+            now_ms = key.server_time_ms
         return [
             enrolment.begin_activation(
                 server_url=self.public, sdk_config=self.sdk_config, temporary_key=key, code=code, name="phone",
-                platform="linux", device_info="test", random=os.urandom, now_ms=key.server_time_ms,
+                platform="linux", device_info="test", random=os.urandom, now_ms=now_ms, version=version,
             )
             for _ in range(count)
         ]  # fmt: skip
 
-    async def enrol(self, user: str) -> PhoneState:
+    async def enrol(self, user: str, version: str = "3.3") -> PhoneState:
         """An active phone."""
         registration = await self.register(user)
-        ((request, pending),) = await self.exchange_keys(registration.code)
+        ((request, pending),) = await self.exchange_keys(registration.code, version=version)
         answer = await self.send(request)
         assert answer.status == 200, answer
         committed = await self.commit(registration.id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringback.softphone import PhoneState
-from tests.journeys.phones import Bank, Reply, approval, finish, sign, thief
+from tests.journeys.phones import EVERY_VERSION, Bank, Reply, approval, finish, sign, thief
 from tests.journeys.processes import kill_all
 from tests.peers.server import Furnished, ServerProcess
 
@@ -87,8 +87,9 @@ async def is_valid(bank: Bank, header: str) -> bool:
     return (await verify_all(bank, [header]))[0]
 
 
-async def test_a_counter_value_is_accepted_at_most_once(patient_bank: Bank) -> None:
-    phone = await patient_bank.enrol("counter")
+@EVERY_VERSION
+async def test_a_counter_value_is_accepted_at_most_once(patient_bank: Bank, version: str) -> None:
+    phone = await patient_bank.enrol(f"counter {version}", version)
     phone, headers = signatures(phone, MANY // 2)
     answers = await verify_all(patient_bank, headers * 2)
     accepted = Counter(header for header, valid in zip(headers * 2, answers, strict=True) if valid)
@@ -109,16 +110,18 @@ async def test_signatures_at_once_and_their_replays(patient_bank: Bank) -> None:
     assert await is_valid(patient_bank, sign(phone)[1])
 
 
-async def test_copies_of_one_signature(patient_bank: Bank) -> None:
-    phone = await patient_bank.enrol("copies")
+@EVERY_VERSION
+async def test_copies_of_one_signature(patient_bank: Bank, version: str) -> None:
+    phone = await patient_bank.enrol(f"copies {version}", version)
     phone, header = sign(phone)
     assert Counter(await verify_all(patient_bank, [header] * MANY)) == {True: 1, False: MANY - 1}
     status = await patient_bank.status(phone)
     assert (status.status, status.counters, status.failed_attempts) == ("ACTIVE", "in step", MANY - 1)
 
 
-async def test_wrong_signatures_block_after_exactly_five(bank: Bank) -> None:
-    phone = await bank.enrol("wrong")
+@EVERY_VERSION
+async def test_wrong_signatures_block_after_exactly_five(bank: Bank, version: str) -> None:
+    phone = await bank.enrol(f"wrong {version}", version)
     blocked = asyncio.Event()
 
     async def wrong() -> Reply:
@@ -213,9 +216,10 @@ async def test_right_and_wrong_approvals_race(bank: Bank) -> None:
         phones = [approval(phone, operation)[0] for phone in phones]
 
 
-async def test_one_activation_code_makes_one_phone(bank: Bank) -> None:
-    registration = await bank.register("crowd")
-    exchanges = await bank.exchange_keys(registration.code, MANY)
+@EVERY_VERSION
+async def test_one_activation_code_makes_one_phone(bank: Bank, version: str) -> None:
+    registration = await bank.register(f"crowd {version}")
+    exchanges = await bank.exchange_keys(registration.code, MANY, version)
     answers = await asyncio.gather(*(bank.send(request) for request, _ in exchanges))
     assert codes(answers) == {(200, "OK"): 1, (400, "ERR_ACTIVATION"): MANY - 1}
     assert (await bank.commit(registration.id)).status == 200

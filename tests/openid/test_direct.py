@@ -96,9 +96,9 @@ async def ask_configuration(served: Served, content: dict[str, Any], version: st
         "/api/config/oidc",
         SH1_APPLICATION,
         content,
-        temporary_key=await phone._encryption_key(served.public, config, None, version),
+        temporary_key=await phone.server.encryption_key(served.public, config, None, version),
         random=phone._random,
-        now_ms=phone._server_now_ms(),
+        now_ms=phone.server.now_ms(),
     )
     answer = await phone._connection.send(served.public, request, EciesResponse)
     return finish_encrypted(session, answer, dict[str, Any])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 
 from ringback.audit import AuditLog
 from ringback.clock import ManualClock, SystemRandomness
-from ringback.devices import PushTarget, Registration, SignatureCheck, SignatureOutcome
+from ringback.devices import OfflineCheck, OfflinePayload, PushTarget, Registration, SignatureCheck, SignatureOutcome
 from ringback.events import Event, Events, OperationChanged
 from ringback.messages import MessagesService
 from ringback.operations import CreateOperation, Operation, OperationsService, TemplatesService
@@ -21,6 +22,7 @@ from ringback.principal import Principal
 from ringback.protocols.powerauth.headers import SignatureHeader
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.push import Pushes
+from ringback.secrets import Vault
 from ringback.store import Command, Query, Store, Tx
 
 BANK = Principal("system_user", "bank-back-end", "integration")
@@ -80,6 +82,17 @@ class FakePhones:
     async def check_mac_token(self, tx: Tx, check: Any) -> Any:
         raise NotImplementedError
 
+    async def check_offline_signature(
+        self, tx: Tx, check: OfflineCheck, *, only_apps: frozenset[str] | None = None
+    ) -> SignatureOutcome:
+        raise NotImplementedError
+
+    def offline_payload(self, registration: Registration, data: str, *, totp: str | None = None) -> OfflinePayload:
+        raise NotImplementedError
+
+    async def app_roles(self, tx: Tx, app_id: str) -> tuple[str, ...]:
+        return ()
+
     async def registration(self, tx: Tx, registration_id: str) -> Registration | None:
         return self.phones.get(registration_id)
 
@@ -128,6 +141,7 @@ class Room:
             audit=audit,
             events=events,
             templates=self.templates,
+            vault=Vault(os.urandom(32), os.urandom(32), randomness),
         )
 
     async def _hear(self, tx: Tx, event: Event) -> None:
@@ -173,6 +187,7 @@ def answer(
     factors: str = "possession_knowledge",
     data: str = "A2",
     reason: str | None = None,
+    otp: str | None = None,
 ) -> Answer:
     header = SignatureHeader(
         version=protocol_version("3.3"),
@@ -189,6 +204,7 @@ def answer(
         address="192.0.2.1",
         user_agent="Phone/1",
         data=data,
+        otp=otp,
         reason=reason,
     )
 

@@ -77,7 +77,7 @@ async def test_another_tenant_sees_nothing(served: Served) -> None:
         {},
         {"template": "login", "userId": ""},
         {"template": "nothing", "userId": "a"},
-        {"template": "login", "userId": "a", "proximityCheckEnabled": True},
+        {"template": "login", "userId": "a", "proximityCheckEnabled": "yes"},
         {"template": "login", "userId": "a", "timestampExpires": 1},
         {"template": "login", "userId": "a", "timestampExpires": 10**30},
         {"template": "login", "userId": "a", "parameters": {"a": "\x01"}},

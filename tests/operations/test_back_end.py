@@ -43,7 +43,6 @@ async def test_parameters_that_the_template_does_not_know_are_kept(room: Room) -
     ("fields", "error", "field"),
     [
         ({"template": "nothing"}, TemplateNotFound, None),
-        ({"proximity_check_enabled": True}, InvalidRequest, "proximityCheckEnabled"),
         ({"timestamp_expires": 1_800_000_000_000}, InvalidRequest, "timestampExpires"),
         ({"parameters": {"a": "\t"}}, InvalidRequest, "parameters.a"),
         ({"registration_id": "nothing"}, InvalidRequest, "registrationId"),

@@ -47,6 +47,26 @@ def test_a_phone_takes_the_fields_apart_as_they_were_put_in(first: str, second: 
     assert "\n" not in data
 
 
+NAMES = st.text(st.characters(exclude_characters="{}", exclude_categories=("Cs",)), max_size=10)
+
+
+@given(st.dictionaries(NAMES, SAFE, max_size=4), st.lists(NAMES, max_size=6))
+def test_what_is_not_given_stays_literal_and_nothing_is_filled_in_twice(
+    given: dict[str, str], asked: list[str]
+) -> None:
+    template = "A0" + "".join(f"*T${{{name}}}" for name in asked)
+    parts = [f"*T{escape_value(given[name]) if name in given else '${' + name + '}'}" for name in asked]
+    assert build_data(template, given) == "A0" + "".join(parts)
+
+
+@given(st.lists(SAFE, max_size=5))
+def test_every_number_of_fields_comes_back(values: list[str]) -> None:
+    parameters = {str(n): value for n, value in enumerate(values)}
+    data = build_data("A0" + "".join(f"*N${{{n}}}" for n in range(len(values))), parameters)
+    assert _split(data) == ["A0", *(f"N{value}" for value in values)]
+    assert not any(ord(character) < 0x20 for character in data)
+
+
 @given(SAFE, SAFE)
 def test_different_values_make_different_data(first: str, second: str) -> None:
     assert (escape_value(first) == escape_value(second)) == (first == second)

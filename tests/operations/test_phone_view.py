@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.operations.phone_view import allowed_signature_type, format_time, preferred_languages, show_operation
+from ringback.operations.languages import preferred_languages
+from ringback.operations.phone_view import allowed_signature_type, format_time, show_operation
 from ringback.operations.schema_mobile import OperationList
 from tests.operations.rooms import BANK, SHOP, Room, phone, with_flags
 
@@ -33,8 +34,8 @@ def test_preferred_languages(header: str | None, languages: list[str]) -> None:
 
 
 def test_allowed_signature_types() -> None:
-    assert allowed_signature_type(["possession"]).type == "1FA"
-    assert allowed_signature_type(["possession_knowledge"]).variants == ("possession_knowledge",)
+    assert allowed_signature_type('["possession"]').type == "1FA"
+    assert allowed_signature_type('["possession_knowledge"]').variants == ("possession_knowledge",)
 
 
 async def test_the_list(room: Room, clock: ManualClock) -> None:

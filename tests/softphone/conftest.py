@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from ringback.clock import ManualClock
+from ringback.protocols.powerauth.versions import PROTOCOL_VERSIONS
 from ringback.softphone import Phone, StateFile
 from tests.softphone.server_double import ServerDouble
 
@@ -30,11 +31,17 @@ def state_file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path / "phone.json")
 
 
+@pytest.fixture(params=list(PROTOCOL_VERSIONS))
+def version(request: pytest.FixtureRequest) -> str:
+    """Every protocol version."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def phone(double: ServerDouble, state_file: StateFile) -> AsyncIterator[Phone]:
-    """Activated and committed."""
+async def phone(double: ServerDouble, state_file: StateFile, version: str) -> AsyncIterator[Phone]:
+    """Activated and committed, in every protocol version."""
     # The phone's own clock is wrong by an hour: it has to go by the server's.
     async with Phone(state_file, clock=ManualClock(double.clock.now_ms() - 3_600_000)) as phone:
-        await phone.activate(double.url, double.sdk_config, double.qr, name="Test phone", pin=PIN)
+        await phone.activate(double.url, double.sdk_config, double.qr, name="Test phone", pin=PIN, version=version)
         double.status = "ACTIVE"
         yield phone

@@ -25,7 +25,7 @@ from ringback.protocols.powerauth.ecies import (
     activation_base,
     application_base,
 )
-from ringback.protocols.powerauth.ecies_server import open_request
+from ringback.protocols.powerauth.ecies_server import EciesSession, open_request
 from ringback.protocols.powerauth.fingerprint import activation_fingerprint
 from ringback.protocols.powerauth.headers import parse_encryption_header, parse_signature_header, parse_token_header
 from ringback.protocols.powerauth.sdk_configuration import SdkConfiguration, build_sdk_configuration
@@ -38,10 +38,9 @@ from ringback.protocols.powerauth.temporary_key_server import (
     verify_temporary_key_request,
 )
 from ringback.protocols.powerauth.token import verify_token_digest
-from ringback.protocols.powerauth.versions import protocol_version
+from ringback.protocols.powerauth.versions import ProtocolVersion
 
 CODES = {"CREATED": 1, "PENDING_COMMIT": 2, "ACTIVE": 3, "BLOCKED": 4, "REMOVED": 5}
-VERSION = protocol_version("3.3")
 
 
 class Refused(Exception):
@@ -141,22 +140,28 @@ class ServerDouble:
         )
         return ok({"jwt": build_temporary_key_response(self.sign_temporary_keys_with or signer, answer)})
 
+    def _opens(self, envelope: EciesEnvelope, version: ProtocolVersion, lasting: p256.PrivateKey) -> p256.PrivateKey:
+        return self.temporary[envelope.temporary_key_id or ""] if version.temporary_keys else lasting
+
+    def _assert_timely(self, session: EciesSession) -> None:
+        assert (session.timestamp is not None) is session.version.envelope_timestamp
+        assert session.timestamp is None or abs(session.timestamp - self.clock.now_ms()) < 60_000
+
     async def create(self, request: web.Request) -> web.Response:
         header = parse_encryption_header(request.headers["X-PowerAuth-Encryption"])
         assert header.activation_id is None
 
         def open_layer(raw: bytes, shared_info1: str) -> Any:
             envelope = msgspec.json.decode(raw, type=EciesEnvelope)
-            key = self.temporary[envelope.temporary_key_id or ""]
             plain, session = open_request(
                 envelope,
                 version=header.version,
-                private_key=key,
+                private_key=self._opens(envelope, header.version, self.master),
                 shared_info1=shared_info1,
                 base=application_base(self.app_secret_text),
                 application_key=header.application_key,
             )
-            assert abs((session.timestamp or 0) - self.clock.now_ms()) < 60_000
+            self._assert_timely(session)
             return msgspec.json.decode(plain), session
 
         layer1, outer = open_layer(await request.read(), SH1_APPLICATION)
@@ -255,16 +260,18 @@ class ServerDouble:
         assert "X-PowerAuth-Encryption" not in request.headers
         body = await self._signed(request, "/pa/token/create")
         envelope = msgspec.json.decode(body, type=EciesEnvelope)
+        version = parse_signature_header(request.headers["X-PowerAuth-Authorization"]).version
         plain, session = open_request(
             envelope,
-            version=VERSION,
-            private_key=self.temporary[envelope.temporary_key_id or ""],
+            version=version,
+            private_key=self._opens(envelope, version, self.server_key),
             shared_info1=SH1_TOKEN_CREATE,
             base=activation_base(self.keys.transport, self.app_secret_text),
             application_key=encode_base64(self.app_key),
             activation_id=self.activation_id,
         )
         assert plain == b"{}"
+        self._assert_timely(session)
         self.token_id, self.token_secret = str(uuid.uuid4()), os.urandom(16)
         created = {"tokenId": self.token_id, "tokenSecret": encode_base64(self.token_secret)}
         answer = session.seal_response(msgspec.json.encode(created), os.urandom, self.clock.now_ms())

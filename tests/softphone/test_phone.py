@@ -33,9 +33,13 @@ RIGHT = Unlock(pin=PIN)
 WRONG = Unlock(pin="0000")
 
 
-async def test_activation_agrees_on_everything(double: ServerDouble, state_file: StateFile) -> None:
+async def test_activation_agrees_on_everything(double: ServerDouble, state_file: StateFile, version: str) -> None:
     async with Phone(state_file, clock=ManualClock(double.clock.now_ms() + 999_999)) as phone:
-        activated = await phone.activate(double.url, double.sdk_config, double.code.lower(), name="Mine", pin=PIN)
+        code = double.code.lower()
+        activated = await phone.activate(double.url, double.sdk_config, code, name="Mine", pin=PIN, version=version)
+        assert state_file.load().protocol_version == version
+        assert ("/pa/v3/keystore/create" in double.seen) is (version == "3.3")
+        assert ("/pa/v3/status" in double.seen) is (version == "3.2")  # envelopes carry the server's time
         assert activated.fingerprint == double.fingerprint
         assert activated.activation_id == double.activation_id
         assert double.name == "Mine"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ringback.audit.queries import append_entry
-from ringback.clock import Clock, Randomness, new_id
+from ringback.clock import Clock, Randomness, new_id, time_of_id
 from ringback.principal import Principal
 from ringback.store import Tx
 
@@ -34,10 +34,11 @@ class AuditLog:
         details: dict[str, Any] | None = None,
     ) -> None:
         """One row: `principal` did `action` to the subject. `details` must not hold secrets."""
+        entry_id = new_id(self._clock, self._randomness)
         await tx.run(
             append_entry,
-            new_id(self._clock, self._randomness),
-            self._clock.now_ms(),
+            entry_id,
+            time_of_id(entry_id),  # to the millisecond the same, since a time is looked for among the ids
             principal.kind,
             principal.name,
             action,

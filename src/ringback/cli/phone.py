@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ringback.softphone import Phone, PhoneOperation, PhoneStatus, Unlock
+    from ringback.softphone import Activated, OfflineAnswer, Phone, PhoneDetail, PhoneOperation, PhoneStatus, Unlock
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -42,40 +42,70 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("code")
+@click.argument("code", required=False)
 @click.option("--url", required=True, help="Where phones reach the server, such as http://127.0.0.1:8080.")
 @click.option("--config", "sdk_config", required=True, help="mobileSdkConfig of the app, or a file that holds it.")
 @click.option("--name", default="Software phone", show_default=True, help="What the registration is called.")
 @click.option("--no-biometry", is_flag=True, help="Keep no key for biometry.")
+@click.option(
+    "--protocol",
+    default="3.3",
+    show_default=True,
+    callback=lambda _context, _parameter, text: _protocol(text),
+    help="PowerAuth version that the phone speaks: 3.0, 3.1, 3.2 or 3.3.",
+)
+@click.option("--otp", help="The activation OTP that came beside the code.")
+@click.option("--recovery", metavar="CODE", help="Instead of CODE: the recovery code of a lost phone or a postcard.")
+@click.option("--puk", help="With --recovery: the PUK whose turn it is.")
 @_pin
 @_state
 @_json
 def activate(
-    code: str,
+    code: str | None,
     *,
     url: str,
     sdk_config: str,
     name: str,
     no_biometry: bool,
+    protocol: str,
+    otp: str | None,
+    recovery: str | None,
+    puk: str | None,
     pin: str | None,
     state_file: str,
     as_json: bool,
 ) -> None:
-    """Activate a phone with CODE: the activation code, or the whole text of its QR code."""
+    """Activate a phone with CODE: the activation code, or the whole text of its QR code.
+
+    With --recovery and --puk the phone takes the place of a lost one, and is active at once.
+    """
     from ringback.softphone import StateUnusable
 
+    if (code is None) is (recovery is None) or (recovery is None) is not (puk is None):
+        raise click.UsageError("Give CODE, or --recovery with --puk.")
     if Path(state_file).exists():
         raise StateUnusable(f"There is a phone in {state_file} already. Give another --state, or move that file away.")
     chosen = _ask_pin(pin, confirm=True)
     text = _config_text(sdk_config)
-    activated = _run(
-        state_file, lambda phone: phone.activate(url, text, code, name=name, pin=chosen, biometry=not no_biometry)
-    )
+    options: dict[str, Any] = {"name": name, "pin": chosen, "biometry": not no_biometry, "version": protocol}
+
+    async def act(phone: Phone) -> Activated:
+        if recovery is not None:
+            return await phone.activate_by_recovery(url, text, recovery, puk or "", **options)
+        return await phone.activate(url, text, code or "", otp=otp, **options)
+
+    activated = _run(state_file, act)
     if as_json:
         _print_json(activated)
         return
-    click.echo(f"activation   {activated.activation_id}\nfingerprint  {activated.fingerprint}")
-    click.echo("Now the back end has to compare the fingerprint and commit the registration.", err=True)
+    rows = [("activation", activated.activation_id), ("fingerprint", activated.fingerprint)]
+    if activated.recovery is not None:
+        rows += [("recovery", activated.recovery.recovery_code), ("PUK", activated.recovery.puk)]
+    _print_rows(rows)
+    if activated.recovery is not None:
+        click.echo("Write down the recovery code and the PUK: they are not shown again.", err=True)
+    if recovery is None:
+        click.echo("Now the back end has to compare the fingerprint and commit the registration.", err=True)
 
 
 @command.command()
@@ -127,18 +157,52 @@ def list_(*, state_file: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("operation_id", metavar="OPERATION")
+@click.argument("operation_id", metavar="OPERATION", required=False)
+@click.option("--link", metavar="URL", help="Instead of OPERATION: the link, or the text of the QR code, to it.")
 @_with_factors
 @_state
 @_json
-def approve(operation_id: str, *, pin: str | None, biometry: bool, state_file: str, as_json: bool) -> None:
-    """Approve an operation, with the PIN or biometry."""
+def approve(
+    operation_id: str | None, *, link: str | None, pin: str | None, biometry: bool, state_file: str, as_json: bool
+) -> None:
+    """Approve an operation, with the PIN or biometry.
+
+    With --link the operation is claimed first when it is nobody's, and the OTP in the link is sent along.
+    """
+    if (operation_id is None) is (link is None):
+        raise click.UsageError("Give OPERATION, or --link.")
     unlock = _unlock(pin, biometry=biometry)
-    approved: PhoneOperation = _run(state_file, lambda phone: phone.approve(operation_id, unlock))
+
+    async def act(phone: Phone) -> PhoneOperation:
+        return await (phone.approve_link(link, unlock) if link else phone.approve(operation_id or "", unlock))
+
+    approved: PhoneOperation = _run(state_file, act)
     if as_json:
         _print_json({"operationId": approved.id, "approved": True})
     else:
         click.echo(f"Approved: {approved.form_data.title or approved.name} ({approved.data})")
+
+
+@command.command()
+@click.option("--qr", "qr_text", required=True, help="Text of the QR code; @FILE for a file, @- for standard input.")
+@_with_factors
+@_state
+@_json
+def offline(qr_text: str, *, pin: str | None, biometry: bool, state_file: str, as_json: bool) -> None:
+    """Answer a QR code without a network: prints the digits to type, grouped by four."""
+    unlock = _unlock(pin, biometry=biometry)
+    text = _content(qr_text).decode("utf-8", "replace").rstrip("\r\n")
+
+    async def act(phone: Phone) -> OfflineAnswer:
+        return phone.answer_offline(text, unlock)
+
+    answer: OfflineAnswer = _run(state_file, act)
+    if as_json:
+        _print_json({"title": answer.title, "message": answer.message, "data": answer.data, "code": answer.grouped})
+        return
+    for line in filter(None, (answer.title, answer.message, answer.data)):
+        click.echo(line, err=True)
+    click.echo(answer.grouped)
 
 
 @command.command()
@@ -189,6 +253,62 @@ def sign(
         click.echo(header)
 
 
+def _protocol(text: str) -> str:
+    """A version that there is."""
+    from ringback.protocols.powerauth.versions import PROTOCOL_VERSIONS
+
+    if text not in PROTOCOL_VERSIONS:
+        raise click.BadParameter(f"{text!r} is none of {', '.join(PROTOCOL_VERSIONS)}.")
+    return text
+
+
+@command.command()
+@click.argument("data", default="")
+@click.option("--reason", default="NOT_SPECIFIED", show_default=True, help="What for; goes to the audit log.")
+@_with_factors
+@_state
+@_json
+def vault(*, data: str, reason: str, pin: str | None, biometry: bool, state_file: str, as_json: bool) -> None:
+    """Open the vault; with DATA, sign it by the device's own key and print the ECDSA signature (DER in Base64).
+
+    DATA is the text itself, @FILE for a file, @- for standard input.
+    """
+    import base64
+
+    unlock = _unlock(pin, biometry=biometry)
+    if data:
+        signature: bytes = _run(state_file, lambda phone: phone.sign_with_device_key(_content(data), unlock))
+        shown = base64.b64encode(signature).decode("ascii")
+        _tell(shown, {"signature": shown}, as_json=as_json)
+    else:
+        _run(state_file, lambda phone: phone.unlock_vault(reason, unlock))
+        _tell("The vault opens.", {"unlocked": True}, as_json=as_json)
+
+
+@command.command()
+@click.argument("name")
+@_with_factors
+@_state
+@_json
+def rename(name: str, *, pin: str | None, biometry: bool, state_file: str, as_json: bool) -> None:
+    """Call this phone NAME, at the server and here."""
+    unlock = _unlock(pin, biometry=biometry)
+    detail: PhoneDetail = _run(state_file, lambda phone: phone.rename(name, unlock))
+    _tell(f"This phone is now called {detail.activation_name}.", detail, as_json=as_json)
+
+
+@command.command()
+@_state
+@_json
+def info(*, state_file: str, as_json: bool) -> None:
+    """Show what the back end tells this phone about its user."""
+    claims: dict[str, Any] = _run(state_file, lambda phone: phone.user_info())
+    if as_json:
+        _print_json(claims)
+    else:
+        _print_rows([(name, str(value)) for name, value in sorted(claims.items())])
+
+
 def _run(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
     """One action on the phone in the file; PhoneError goes up to the command line's one line on stderr."""
     from ringback.softphone import Phone, StateFile
@@ -234,6 +354,14 @@ def _content(text: str) -> bytes:
         return Path(text[1:]).read_bytes()
     except OSError as error:
         raise click.UsageError(f"BODY: {text[1:]} cannot be read: {error.strerror}") from error
+
+
+def _tell(text: str, value: object, *, as_json: bool) -> None:
+    """A sentence for people, or the value for scripts."""
+    if as_json:
+        _print_json(value)
+    else:
+        click.echo(text)
 
 
 def _print_json(value: object) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
+from ringback.demo import chapters_older, chapters_proofs
+from ringback.demo.scenes import (
+    ATTEMPTS,
+    PIN,
+    WRONG_PIN,
+    approval_refused,
+    ask_for_payment,
+    enrol,
+    left,
+    push_about,
+    right_pin_refused,
+    shown_on,
+    verify,
+)
 from ringback.demo.stage import Credentials
 from ringback.demo.story import Chapter, Story
-from ringback.softphone import Phone, PhoneOperation, Push, PushStream, RefusedByServer, SignatureRefused, Unlock
-
-PIN = "1357"
-WRONG_PIN = "0000"
-ATTEMPTS = 5
-PAYMENT = {"amount": "1000.00", "currency": "EUR", "iban": "CZ5508000000001234567899"}
+from ringback.softphone import SignatureRefused, Unlock
 
 
 async def the_back_end(story: Story) -> None:
@@ -36,7 +42,7 @@ async def the_back_end(story: Story) -> None:
 
 async def a_phone_is_enrolled(story: Story) -> None:
     """QR code, key exchange, fingerprint, commit."""
-    phone = await _enrol(story, "first", show_qr_code=True)
+    phone = await enrol(story, "first", show_qr_code=True)
     async with story.step("Phone → Ringback: prove both factors"):
         await phone.validate(Unlock(pin=PIN))
         await phone.validate(Unlock(biometry=True))
@@ -55,9 +61,9 @@ async def the_back_end_asks(story: Story) -> None:
         story.check(phone.state.mac_token_id, "the phone has a MAC token and its push stream is open")
     try:
         async with story.step("Bank's back end → Ringback: ask Alice to pay 1000.00 EUR"):
-            operation_id = await _ask_for_payment(story)
+            operation_id = await ask_for_payment(story)
         async with story.step("Ringback → Phone: a push wakes the phone"):
-            push = await _push_about(pushes, operation_id)
+            push = await push_about(pushes, operation_id)
             story.check(push.content.get("title"), "the push about this operation arrived, with a title")
         story.narrator.show(f"{push.content.get('title')} – {push.content.get('message')}")
     finally:
@@ -70,14 +76,14 @@ async def the_back_end_asks(story: Story) -> None:
     story.narrator.show(f"{waiting[0].form_data.title}: {waiting[0].form_data.message}")
     async with story.step("Alice → Phone → Ringback: approve, with the PIN"):
         await phone.approve_shown(waiting[0], Unlock(pin=PIN))
-        story.check(await _left(phone, operation_id) == 0, "nothing waits for Alice any more")
+        story.check(await left(phone, operation_id) == 0, "nothing waits for Alice any more")
     async with story.step("Bank's back end → Ringback: what did Alice say?"):
         seen = await stage.operation(operation_id)
         story.check(seen["status"] == "APPROVED", "the operation is APPROVED")
         activation_id = seen.get("additionalData", {}).get("activationId")
         story.check(activation_id == stage.registrations["first"], "it is known which phone approved it")
     async with story.step("Phone → Ringback: approve once more"):
-        said = await _approval_refused(phone, waiting[0])
+        said = await approval_refused(phone, waiting[0])
         story.check(said == "OPERATION_ALREADY_FINISHED", "a finished operation cannot be approved again")
         story.check((await stage.operation(operation_id))["status"] == "APPROVED", "and stays as it was")
 
@@ -90,18 +96,18 @@ async def a_message_is_signed(story: Story) -> None:
         header = phone.sign("POST", "/bank/transfer", message, Unlock(biometry=True))
         story.check('pa_signature_type="possession_biometry"' in header, "the header says which factors were used")
     async with story.step("Bank's back end → Ringback: is this signature Alice's?"):
-        verified = await _verify(story, header, message)
+        verified = await verify(story, header, message)
         story.check(verified["signatureValid"] is True, "the signature is valid")
         story.check(verified["userId"] == story.stage.user_id, "and it is Alice's")
     async with story.step("Thief → Bank's back end → Ringback: the same message again"):
-        replayed = await _verify(story, header, message)
+        replayed = await verify(story, header, message)
         story.check(replayed["signatureValid"] is False, "a replayed signature is not valid")
         story.check(replayed["remainingAttempts"] == ATTEMPTS - 1, "and it counts as a wrong one")
     async with story.step("Thief → Bank's back end → Ringback: another message under a new signature"):
         header = phone.sign("POST", "/bank/transfer", message, Unlock(pin=PIN))
-        changed = await _verify(story, header, message.replace(b"Bob", b"Eve"))
+        changed = await verify(story, header, message.replace(b"Bob", b"Eve"))
         story.check(changed["signatureValid"] is False, "a changed message is not valid")
-        original = await _verify(story, header, message)
+        original = await verify(story, header, message)
         story.check(original["signatureValid"] is True, "the message as it was signed still is")
         story.check(original["remainingAttempts"] == ATTEMPTS, "which clears the wrong attempts")
 
@@ -120,7 +126,7 @@ async def a_stolen_phone(story: Story) -> None:
         story.check(refused == ATTEMPTS, "each of them was refused")
         story.check((await phone.status()).status == "BLOCKED", "the phone reads that it is BLOCKED")
     async with story.step("Alice → Phone → Ringback: the right PIN, too late"):
-        story.check(await _right_pin_refused(phone), "a blocked phone cannot sign")
+        story.check(await right_pin_refused(phone), "a blocked phone cannot sign")
     async with story.step("Bank's back end → Ringback: why? Then unblock it"):
         seen = await stage.registration(registration_id)
         story.check(seen["registrationStatus"] == "BLOCKED", "the back end sees it BLOCKED")
@@ -138,19 +144,19 @@ async def a_stolen_phone(story: Story) -> None:
 async def a_second_phone(story: Story) -> None:
     """The same person's other phone says no."""
     stage = story.stage
-    phone = await _enrol(story, "second", show_qr_code=False)
+    phone = await enrol(story, "second")
     async with story.step("Bank's back end → Ringback: ask Alice to pay again"):
-        operation_id = await _ask_for_payment(story)
+        operation_id = await ask_for_payment(story)
     async with story.step("Alice → second phone → Ringback: reject, I did not order this"):
-        shown = {name: await _shown(stage.phones[name], operation_id) for name in ("first", "second")}
+        shown = {name: await shown_on(stage.phones[name], operation_id) for name in ("first", "second")}
         story.check(all(shown.values()), "both of her phones show it")
         await phone.reject(operation_id, "UNEXPECTED_OPERATION")
-        story.check(await _left(phone, operation_id) == 0, "it is gone from the second phone")
-        story.check(await _left(stage.phones["first"], operation_id) == 0, "and from the first")
+        story.check(await left(phone, operation_id) == 0, "it is gone from the second phone")
+        story.check(await left(stage.phones["first"], operation_id) == 0, "and from the first")
     async with story.step("Bank's back end → Ringback: what did Alice say?"):
         seen = await stage.operation(operation_id)
         story.check(seen["status"] == "REJECTED", "the operation is REJECTED")
-        said = await _approval_refused(stage.phones["first"], shown["first"])
+        said = await approval_refused(stage.phones["first"], shown["first"])
         story.check(said.startswith("OPERATION_"), "and the first phone cannot approve it now")
         seen = await stage.operation(operation_id)
         story.check(seen["status"] == "REJECTED", "it stays REJECTED")
@@ -161,90 +167,11 @@ CHAPTERS = (
     Chapter("A phone is enrolled", a_phone_is_enrolled),
     Chapter("The back end asks", the_back_end_asks),
     Chapter("A message is signed", a_message_is_signed),
-    Chapter("A stolen phone", a_stolen_phone),
+    Chapter("A stolen phone is blocked", a_stolen_phone),
     Chapter("A second phone says no", a_second_phone),
+    Chapter("A request without a person", chapters_proofs.a_mac_token),
+    Chapter("The vault", chapters_proofs.the_vault),
+    Chapter("No network", chapters_proofs.no_network),
+    Chapter("A lost phone", chapters_older.a_lost_phone),
+    Chapter("An older phone", chapters_older.an_older_phone),
 )
-
-
-async def _enrol(story: Story, name: str, *, show_qr_code: bool) -> Phone:
-    stage, phone = story.stage, story.stage.new_phone(name)
-    async with story.step("Bank's back end → Ringback: a new registration for Alice"):
-        content = {"userId": stage.user_id, "appId": stage.app_id}
-        created = await stage.back_end.call("POST", "/v2/registrations", content)
-        registration_id = stage.registrations[name] = created["registrationId"]
-        qr_code = created["activationQrCodeData"]
-        story.check(qr_code.startswith(created["activationCode"] + "#"), "the QR code carries a signed code")
-    if show_qr_code:
-        story.narrator.qr_code(qr_code)
-    async with story.step(f"Alice → {name} phone: scan the QR code, choose a PIN; phone ⇄ Ringback: exchange keys"):
-        activated = await phone.activate(
-            stage.public_url, stage.sdk_config, qr_code, name=f"Alice's {name} phone", pin=PIN
-        )
-        story.check(activated.activation_id == registration_id, "phone and back end mean the same registration")
-        story.check(await _right_pin_refused(phone), "nothing can be signed before the back end commits")
-    async with story.step("Bank's back end → Ringback: compare the fingerprint and commit"):
-        pending = await stage.registration(registration_id)
-        story.check(pending["registrationStatus"] == "PENDING_COMMIT", "the registration waits for the commit")
-        story.check(
-            pending["activationFingerprint"] == activated.fingerprint,
-            f"phone and back end show the same fingerprint {activated.fingerprint}",
-        )
-        await stage.commit_registration(registration_id)
-        seen = await stage.registration(registration_id)
-        story.check(seen["registrationStatus"] == "ACTIVE", "the registration is ACTIVE")
-    return phone
-
-
-async def _ask_for_payment(story: Story) -> str:
-    content = {"userId": story.stage.user_id, "template": "payment", "language": "en", "parameters": PAYMENT}
-    created = await story.stage.back_end.call("POST", "/v2/operations", content)
-    story.check(created["status"] == "PENDING", "the operation is PENDING")
-    return str(created["operationId"])
-
-
-async def _push_about(pushes: PushStream, operation_id: str) -> Push:
-    async for push in pushes:
-        if push.content.get("operationId") == operation_id or _extra(push, "operationId") == operation_id:
-            return push
-    raise AssertionError("the stream is endless")
-
-
-def _extra(push: Push, name: str) -> object:
-    extras = push.content.get("extras")
-    return extras.get(name) if isinstance(extras, dict) else None
-
-
-async def _left(phone: Phone, operation_id: str) -> int:
-    return sum(operation.id == operation_id for operation in await phone.list_operations())
-
-
-async def _shown(phone: Phone, operation_id: str) -> PhoneOperation | None:
-    return next((operation for operation in await phone.list_operations() if operation.id == operation_id), None)
-
-
-async def _approval_refused(phone: Phone, operation: PhoneOperation | None) -> str:
-    """What the server said to a rightly signed approval; empty when it took it."""
-    try:
-        if operation is not None:
-            await phone.approve_shown(operation, Unlock(pin=PIN))
-    except RefusedByServer as error:
-        return error.server_code
-    return ""
-
-
-async def _right_pin_refused(phone: Phone) -> bool:
-    try:
-        await phone.validate(Unlock(pin=PIN))
-    except SignatureRefused:
-        return True
-    return False
-
-
-async def _verify(story: Story, header: str, body: bytes) -> dict[str, Any]:
-    content = {
-        "method": "POST",
-        "uriId": "/bank/transfer",
-        "authHeader": header,
-        "requestBody": base64.b64encode(body).decode(),
-    }
-    return await story.stage.back_end.call("POST", "/v2/signature/verify", content)

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from ringback.demo.errors import BackEndRefused, DemoFailed
-from ringback.softphone import Phone, StateFile
+from ringback.softphone import ActivationRecovery, Phone, StateFile
 
 REQUEST_SECONDS = 15.0
 
@@ -79,6 +79,7 @@ class Stage:
         self.app: dict[str, Any] = {}
         self.phones: dict[str, Phone] = {}
         self.registrations: dict[str, str] = {}
+        self.recovery: dict[str, ActivationRecovery | None] = {}
         self._folder = folder
 
     @property

@@ -3,7 +3,8 @@
 A registration (the phone says *activation*) is one phone of one user in one app. This room makes it, exchanges keys
 with the phone, checks what the phone signs, hands out MAC tokens and keeps push tokens. Other rooms ask
 `DevicesService` whether a signature (`check_signature`) or a MAC token (`check_mac_token`) is right, always inside
-their own unit of work, since each check leaves a mark; and where a user's phones are reached (`push_targets`).
+their own unit of work, since each check leaves a mark; likewise about the digits of an offline signature
+(`check_offline_signature`); and where a user's phones are reached (`push_targets`).
 `read_signature_header` and `read_token_header` turn a phone's header fields into what these checks take. Protocol 3.3;
 the choices by version are in `protocols/powerauth/versions.py`.
 """
@@ -11,6 +12,7 @@ the choices by version are in `protocols/powerauth/versions.py`.
 from __future__ import annotations
 
 from ringback.devices.headers import read_signature_header, read_token_header
+from ringback.devices.identity import OutsideIdentities
 from ringback.devices.model import (
     DeviceLimits,
     MacTokenCheck,
@@ -20,20 +22,37 @@ from ringback.devices.model import (
     SignatureCheck,
     SignatureOutcome,
 )
+from ringback.devices.offline import (
+    OFFLINE_TYPES,
+    OfflineCheck,
+    OfflinePayload,
+    is_offline_otp,
+    read_offline_nonce,
+)
 from ringback.devices.phone import TWO_FACTORS, WITH_POSSESSION
+from ringback.devices.schema_offline import OfflineQrAnswer, VerifiedOffline, verified_offline
 from ringback.devices.service import DevicesService
 
 __all__ = [
+    "OFFLINE_TYPES",
     "TWO_FACTORS",
     "WITH_POSSESSION",
     "DeviceLimits",
     "DevicesService",
     "MacTokenCheck",
     "MacTokenOutcome",
+    "OfflineCheck",
+    "OfflinePayload",
+    "OfflineQrAnswer",
+    "OutsideIdentities",
     "PushTarget",
     "Registration",
     "SignatureCheck",
     "SignatureOutcome",
+    "VerifiedOffline",
+    "is_offline_otp",
+    "read_offline_nonce",
     "read_signature_header",
     "read_token_header",
+    "verified_offline",
 ]

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringback.devices import api_cloud, api_mobile
+from ringback.devices import (
+    api_activation,
+    api_cloud,
+    api_config,
+    api_labels,
+    api_looking,
+    api_mobile,
+    api_offline,
+    api_push,
+    api_recovery,
+    api_sealed,
+)
+from ringback.http import Routes
 
 if TYPE_CHECKING:
     from ringback.devices.service import DevicesService
-    from ringback.http import Routes
     from ringback.store import Store
+
+_PARTS = (
+    api_cloud,
+    api_looking,
+    api_labels,
+    api_offline,
+    api_mobile,
+    api_push,
+    api_sealed,
+    api_activation,
+    api_recovery,
+    api_config,
+)
 
 
 def routes(store: Store, devices: DevicesService) -> Routes:
     """All handlers of the room."""
-    return api_cloud.routes(store, devices) + api_mobile.routes(store, devices)
+    return sum((part.routes(store, devices) for part in _PARTS), Routes())

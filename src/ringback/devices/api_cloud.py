@@ -16,8 +16,6 @@ from ringback.devices.schema import (
     CreatedRegistration,
     CreateRegistration,
     DeleteRegistration,
-    RegistrationDetail,
-    RegistrationList,
     SignatureApplication,
     VerifiedSignature,
     VerifiedToken,
@@ -33,7 +31,6 @@ from ringback.protocols.powerauth.signature import SIGNATURE_TYPES, canonical_qu
 from ringback.store import Store
 
 Req = Request[Any, Any, Any]
-UserIdParameter = Annotated[str, QueryParameter(name="userId", min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
 def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a list
@@ -54,29 +51,6 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         command = decode(body, CreateRegistration)
         create = devices.create_only_registration if only_one else devices.create_registration
         return await store.write(create, principal_of(request), command)
-
-    @cloud.get(
-        "/v2/registrations",
-        tag="Registrations",
-        operation_id="getRegistrationList",
-        summary="The registrations of a user.",
-    )
-    async def get_registration_list(
-        request: Req,
-        user_id: UserIdParameter,
-        removed: bool = False,  # noqa: FBT001, FBT002 - a query parameter
-    ) -> RegistrationList:
-        unit = devices.list_registrations
-        return RegistrationList(await devices.look(store, unit, principal_of(request), user_id, removed))
-
-    @cloud.get(
-        "/v2/registrations/{registration_id:str}",
-        tag="Registrations",
-        operation_id="getRegistration",
-        summary="One registration; with the activation code while it waits for the phone.",
-    )
-    async def get_registration(request: Req, registration_id: str) -> RegistrationDetail:
-        return await devices.look(store, devices.registration_detail, principal_of(request), registration_id)
 
     @cloud.post(
         "/v2/registrations/{registration_id:str}/commit",
@@ -173,8 +147,6 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
     return Routes(
         internal=[
             create_registration,
-            get_registration_list,
-            get_registration,
             commit_registration,
             update_registration,
             delete_registration,
@@ -190,7 +162,7 @@ def _signature_check(command: VerifySignature) -> SignatureCheck:
         header = parse_signature_header(command.auth_header)
     except PowerAuthProtocolError as error:
         raise SignatureHeaderMalformed(cause=error) from error
-    if header.signature_type not in SIGNATURE_TYPES or header.version.signature_format != "base64":
+    if header.signature_type not in SIGNATURE_TYPES:
         raise SignatureHeaderMalformed
     if command.method == "GET":
         return SignatureCheck("GET", command.uri_id, header, canonical_query(command.query_params or {}))

@@ -1,4 +1,4 @@
-"""The PowerAuth protocol for phones: `/pa/v3` and the registration of push tokens."""
+"""The PowerAuth protocol for phones: what is not encrypted in activation scope, and MAC tokens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 
 from litestar import Request
 
-from ringback.devices.headers import read_encryption_header, read_signature_header, read_token_header
-from ringback.devices.model import MacTokenCheck, SignatureCheck
+from ringback.devices.headers import read_encryption_header, read_signature_header
+from ringback.devices.model import SignatureCheck
 from ringback.devices.schema import (
     ActivationStatus,
+    CreatedMacToken,
     MacTokenObject,
-    RegisterPushToken,
     RemovedActivation,
     RemoveMacToken,
     ServerApplication,
@@ -25,18 +25,14 @@ from ringback.devices.schema import (
 from ringback.devices.service import DevicesService
 from ringback.errors import (
     ActivationInvalid,
-    AuthenticationFailed,
     InvalidRequest,
-    MobileTokenFailed,
-    PushRegistrationFailed,
     RequestInvalid,
     SignatureInvalid,
     TemporaryKeyFailure,
-    UniqueViolation,
 )
 from ringback.http import Envelope, Ok, Routes, decode, mobile, remote_address
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
-from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, SIGNATURE_HEADER, TOKEN_HEADER
+from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, SIGNATURE_HEADER
 from ringback.protocols.powerauth.signature import canonical_query
 from ringback.store import Store
 
@@ -48,7 +44,7 @@ MAX_QUERY_FIELDS = 100
 
 def routes(store: Store, devices: DevicesService) -> Routes:
     """The handlers."""
-    return _unsigned(store, devices) + _signed(store, devices) + _validation(store, devices) + _push(store, devices)
+    return _unsigned(store, devices) + _signed(store, devices) + _validation(store, devices)
 
 
 def _unsigned(store: Store, devices: DevicesService) -> Routes:
@@ -97,7 +93,7 @@ def _unsigned(store: Store, devices: DevicesService) -> Routes:
             command = decode(body, StatusRequest).request_object
         except InvalidRequest as error:
             raise ActivationInvalid(cause=error) from error
-        return Envelope(await devices.look(store, devices.activation_status, command))
+        return Envelope(await store.read(devices.activation_status, command))
 
     return Routes(public=[server_status, create_temporary_key, create_activation, activation_status])
 
@@ -126,6 +122,7 @@ def _signed(store: Store, devices: DevicesService) -> Routes:
         summary="A MAC token, with which the phone proves who it is without a person.",
         request=EciesEnvelope,
         header=[SIGNATURE_HEADER],
+        decrypted=([], [CreatedMacToken]),
     )
     async def create_token(request: Req, body: bytes) -> EciesResponse:
         return await devices.create_mac_token(store, read_signature_header(request.headers), body)
@@ -182,42 +179,6 @@ def _validation(store: Store, devices: DevicesService) -> Routes:
         return await validate(request, "DELETE", body)
 
     return Routes(public=[validate_get, validate_post, validate_put, validate_delete])
-
-
-def _push(store: Store, devices: DevicesService) -> Routes:
-    """Where a phone is reached."""
-
-    async def register(request: Req, body: bytes) -> Ok:
-        try:
-            check = MacTokenCheck(read_token_header(request.headers))
-        except AuthenticationFailed as error:
-            raise MobileTokenFailed(cause=error) from error
-        push = decode(body, RegisterPushToken).request_object
-        try:
-            outcome = await store.write(devices.register_push_token, check, push)
-        except UniqueViolation as error:
-            # Two phones registered the same push token at the same moment; the other one was faster.
-            raise PushRegistrationFailed(cause=error) from error
-        if not outcome.valid:
-            raise MobileTokenFailed
-        return Ok()
-
-    push_route: dict[str, Any] = {
-        "tag": "Push",
-        "summary": "Tells where the phone is reached.",
-        "request": RegisterPushToken,
-        "header": [TOKEN_HEADER],
-    }
-
-    @mobile.post("/api/push/device/register", operation_id="registerPushToken", **push_route)
-    async def register_push_token(request: Req, body: bytes) -> Ok:
-        return await register(request, body)
-
-    @mobile.post("/api/push/device/register/token", operation_id="registerPushTokenByToken", **push_route)
-    async def register_push_token_by_token(request: Req, body: bytes) -> Ok:
-        return await register(request, body)
-
-    return Routes(public=[register_push_token, register_push_token_by_token])
 
 
 def _canonical_query(request: Req) -> bytes:

@@ -1,4 +1,4 @@
-"""How many wrong activation codes one address may send."""
+"""How many wrong guesses one sender has a minute: an address with activation codes, a registration with digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IPV6_PREFIX = 64
 
 
 class AttemptLimiter:
-    """A sliding window of a minute for each address, in the memory of this process.
+    """A sliding window of a minute for each address (or other text), in the memory of this process.
 
     When too many addresses are at it, the one that was quiet longest is forgotten.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -49,20 +49,30 @@ if TYPE_CHECKING:
     from ringback.store import Store, Tx
 
 MAY_GET_KEYS = frozenset({"ACTIVE", "BLOCKED"})
-"""Statuses in which a phone gets temporary keys in activation scope."""
+"""Statuses in which a phone gets temporary keys, and may send envelopes, in activation scope."""
+
+REPLAY_MS_WITHOUT_TIMESTAMP = 2 * 60 * 60 * 1000
+"""How long an envelope of a version without timestamps is remembered. Nothing in it ever grows too old, and values that
+are kept for ever would fill the database; two hours is what the reference server keeps them. Whatever changes something
+is protected beyond that: by its signature's counter, or by an activation code that works once."""
 
 
 class EnvelopeKey(msgspec.Struct, frozen=True):
-    """Everything that opens an envelope, read from the database. `registration` is None in application scope."""
+    """Everything that opens an envelope, read from the database.
+
+    `registration` is None in application scope. `temporary_key`: of versions that have them; in the others the
+    registration's server key opens the envelope, or in application scope `master_key`.
+    """
 
     version: ProtocolVersion
     app: AppVersion
-    temporary_key: StoredTemporaryKey
     registration: Registration | None
+    temporary_key: StoredTemporaryKey | None = None
+    master_key: PrivateKey | None = None
 
 
 class OpenedRequest(msgspec.Struct, frozen=True):
-    """A decrypted request. `replay_value` counts once, until `replay_until` (Unix ms) when the timestamp is too old."""
+    """A decrypted request. `replay_value` counts once; it is kept until `replay_until` (Unix ms)."""
 
     app_id: str
     plaintext: bytes
@@ -114,14 +124,24 @@ class Encryption:
         A temporary key opens only envelopes of the app key and registration that it was made for.
         """
         app = await self._apps.version_by_key(tx, app_key)
-        if not version.temporary_keys or temporary_key_id is None or app is None or not app.supported:
+        if app is None or not app.supported or (temporary_key_id is not None) is not version.temporary_keys:
             raise EncryptionFailed
         registration = None
         if registration_id is not None:
             registration = await tx.one(queries.registration_by_id, registration_id)
-            if registration is None or registration.app_id != app.app_id:
+            if registration is None or registration.app_id != app.app_id or registration.status not in MAY_GET_KEYS:
                 raise EncryptionFailed
-        key = await tx.one(queries.temporary_key_by_id, _storable(temporary_key_id))
+        if temporary_key_id is not None:
+            key = await self._temporary_key(tx, temporary_key_id, app_key, registration_id)
+            return EnvelopeKey(version, app, registration, temporary_key=key)
+        if registration is not None:
+            return EnvelopeKey(version, app, registration)
+        return EnvelopeKey(version, app, None, master_key=await self._apps.master_private_key(tx, app.app_id))
+
+    async def _temporary_key(
+        self, tx: Tx, key_id: str, app_key: str, registration_id: str | None
+    ) -> StoredTemporaryKey:
+        key = await tx.one(queries.temporary_key_by_id, _storable(key_id))
         if (
             key is None
             or key.expires_at <= self._clock.now_ms()
@@ -129,7 +149,7 @@ class Encryption:
             or key.registration_id != registration_id
         ):
             raise EncryptionFailed
-        return EnvelopeKey(version, app, key, registration)
+        return key
 
     def open(self, key: EnvelopeKey, envelope: EciesEnvelope, shared_info1: str) -> OpenedRequest:
         """Decrypts a request. Raises EncryptionFailed, also when its clock is too far off, either way."""
@@ -141,13 +161,11 @@ class Encryption:
                 raise EncryptionFailed
             registration_id = key.registration.id
             base = activation_base(derived.transport, key.app.app_secret)
-        sealed = key.temporary_key.private_key_sealed
-        private_key = private_key_from_bytes(self._vault.unseal(sealed, _identity(key.temporary_key.id)))
         try:
             plaintext, session = open_request(
                 envelope,
                 version=key.version,
-                private_key=private_key,
+                private_key=self._private_key(key),
                 shared_info1=shared_info1,
                 base=base,
                 application_key=key.app.app_key,
@@ -155,13 +173,29 @@ class Encryption:
             )
         except EnvelopeRefused as error:
             raise EncryptionFailed(cause=error) from error
-        window = self._limits.request_window_seconds * 1000
-        if session.timestamp is None or abs(self._clock.now_ms() - session.timestamp) > window:
+        return OpenedRequest(
+            key.app.app_id, plaintext, session, _replay_value(session, registration_id), self._replay_until(session)
+        )
+
+    def _private_key(self, key: EnvelopeKey) -> PrivateKey:
+        """The key that the phone encrypted for."""
+        if key.temporary_key is not None:
+            sealed = key.temporary_key.private_key_sealed
+            return private_key_from_bytes(self._vault.unseal(sealed, _identity(key.temporary_key.id)))
+        found = key.master_key if key.registration is None else self._keys.server_private_key(key.registration)
+        if found is None:
             raise EncryptionFailed
-        # 33 or 65 bytes, then 16: the parts cannot be shifted against each other.
-        unique = b"ecies\0" + session.ephemeral_public_key + session.nonce + (registration_id or "").encode()
-        replay_until = session.timestamp + window + 1
-        return OpenedRequest(key.app.app_id, plaintext, session, hashlib.sha256(unique).digest(), replay_until)
+        return found
+
+    def _replay_until(self, session: EciesSession) -> int:
+        """Until when the request has to be remembered. Raises EncryptionFailed for one out of its time."""
+        now = self._clock.now_ms()
+        if session.timestamp is None:
+            return now + REPLAY_MS_WITHOUT_TIMESTAMP
+        window = self._limits.request_window_seconds * 1000
+        if abs(now - session.timestamp) > window:
+            raise EncryptionFailed
+        return session.timestamp + window + 1
 
     async def is_replay(self, tx: Tx, opened: OpenedRequest) -> bool:
         """Whether this request was here before."""
@@ -171,7 +205,7 @@ class Encryption:
         """From now on this request is a replay."""
         await tx.run(queries.remember_value, opened.replay_value, opened.replay_until)
 
-    def seal(self, opened: OpenedRequest, answer: msgspec.Struct) -> EciesResponse:
+    def seal(self, opened: OpenedRequest, answer: msgspec.Struct | dict[str, Any]) -> EciesResponse:
         """The encrypted answer to a decrypted request."""
         plaintext = msgspec.json.encode(answer)
         return opened.session.seal_response(plaintext, self._randomness.bytes, self._clock.now_ms())
@@ -249,6 +283,17 @@ async def _insert_temporary_key(tx: Tx, key: StoredTemporaryKey) -> None:
     await tx.run(
         queries.insert_temporary_key, key.id, key.app_key, key.registration_id, key.private_key_sealed, key.expires_at
     )
+
+
+def _replay_value(session: EciesSession, registration_id: str | None) -> bytes:
+    """What makes a request the same one: ephemeral key, nonce, and who sent it.
+
+    Without a timestamp the nonce is left out, for there the MAC does not cover it: whoever replays could change it.
+    """
+    nonce = b"" if session.timestamp is None else session.nonce
+    # 33 or 65 bytes, as the first one tells, then 16 or none: the parts cannot be shifted against each other.
+    unique = b"ecies\0" + session.ephemeral_public_key + nonce + (registration_id or "").encode()
+    return hashlib.sha256(unique).digest()
 
 
 def _identity(key_id: str) -> str:

@@ -17,12 +17,17 @@ from ringback.protocols.powerauth.keys import (
     private_key_to_bytes,
     public_key_to_bytes,
 )
+from ringback.protocols.powerauth.versions import P256
 
 if TYPE_CHECKING:
+    from ringback.clock import Randomness
     from ringback.devices.model import Registration
     from ringback.secrets import Vault
 
 CACHE_ENTRIES = 10_000
+SECRET_BYTES = 16
+_Cache = OrderedDict[str, tuple[bytes, ActivationKeys]]
+_STAND_IN = "stand-in:master_secret"
 
 
 class KeyMaterial(msgspec.Struct, frozen=True):
@@ -41,10 +46,12 @@ class RegistrationKeys:
     derived from, so it can never outlive the key material in the database.
     """
 
-    def __init__(self, vault: Vault, *, entries: int = CACHE_ENTRIES) -> None:
+    def __init__(self, vault: Vault, *, randomness: Randomness, entries: int = CACHE_ENTRIES) -> None:
         self._vault = vault
         self._entries = entries
-        self._derived: OrderedDict[str, tuple[bytes, ActivationKeys]] = OrderedDict()
+        self._derived: _Cache = OrderedDict()
+        self._stand_ins: _Cache = OrderedDict()
+        self._stand_in_sealed = vault.seal(randomness.bytes(SECRET_BYTES), _STAND_IN)
 
     def make(self, registration_id: str, device_public: PublicKey) -> KeyMaterial:
         """A new server key pair and the secret shared with the phone. Costs two EC operations: not inside a unit."""
@@ -57,24 +64,35 @@ class RegistrationKeys:
         )
 
     def derived(self, registration: Registration) -> ActivationKeys | None:
-        """The five keys shared with the phone; None before the key exchange."""
+        """The five keys shared with the phone; None before the key exchange, and in suites that have other keys."""
         sealed = registration.master_secret_sealed
-        if sealed is None:
+        if sealed is None or registration.suite != P256.name:
             return None
-        cached = self._derived.get(registration.id)
+        return self._cached(self._derived, registration.id, sealed, _secret(registration.id))
+
+    def stand_in(self, registration_id: str) -> ActivationKeys:
+        """Keys that nobody else knows, for an answer about a registration without keys.
+
+        They are found as `derived` finds keys, with the same work the first time and later. Their cache is apart, so
+        that ids which somebody made up push out no real phone's keys.
+        """
+        return self._cached(self._stand_ins, registration_id, self._stand_in_sealed, _STAND_IN)
+
+    def _cached(self, cache: _Cache, registration_id: str, sealed: bytes, identity: str) -> ActivationKeys:
+        cached = cache.get(registration_id)
         if cached is not None and cached[0] == sealed:
-            self._derived.move_to_end(registration.id)
+            cache.move_to_end(registration_id)
             return cached[1]
-        keys = derive_activation_keys(self._vault.unseal(sealed, _secret(registration.id)))
-        self._derived[registration.id] = (sealed, keys)
-        if len(self._derived) > self._entries:
-            self._derived.popitem(last=False)
+        keys = derive_activation_keys(self._vault.unseal(sealed, identity))
+        cache[registration_id] = (sealed, keys)
+        if len(cache) > self._entries:
+            cache.popitem(last=False)
         return keys
 
     def server_private_key(self, registration: Registration) -> PrivateKey | None:
-        """The server's key of this registration; None before the key exchange."""
+        """The server's P-256 key of this registration; None before the key exchange, and in other suites."""
         sealed = registration.server_private_key_sealed
-        if sealed is None:
+        if sealed is None or registration.suite != P256.name:
             return None
         return private_key_from_bytes(self._vault.unseal(sealed, _server_key(registration.id)))
 

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ringback.devices import queries
-from ringback.devices.model import Registration, Status, StatusEvent, next_status
+from ringback.devices.model import IN_PROGRESS, Registration, Status, StatusEvent, next_status
 from ringback.events import RegistrationChanged
 from ringback.principal import Principal, job
 
 if TYPE_CHECKING:
     from ringback.clock import Clock
     from ringback.devices.needs import Audit, EventSink
+    from ringback.devices.recovery_states import RecoveryStates
     from ringback.store import Tx
 
 EXPIRY = job("registration_expiry")
 
 
 class Lifecycle:
-    """Changes statuses and tells about it."""
+    """Changes statuses and tells about it. Recovery codes that were made with a registration follow it."""
 
-    def __init__(self, *, clock: Clock, audit: Audit, events: EventSink) -> None:
+    def __init__(self, *, clock: Clock, audit: Audit, events: EventSink, recovery_codes: RecoveryStates) -> None:
         self._clock = clock
         self._audit = audit
         self._events = events
+        self._recovery_codes = recovery_codes
 
     async def change(
         self,
@@ -43,11 +45,13 @@ class Lifecycle:
             registration,
             status=status,
             blocked_reason=blocked_reason,
-            failed_attempts=0 if event == "unblock" else registration.failed_attempts,
+            failed_attempts=0 if event in {"unblock", "commit"} else registration.failed_attempts,
             external_user_id=external_user_id or registration.external_user_id,
             last_used_at=self._clock.now_ms(),
+            activation_otp_fingerprint=kept_otp(registration, status),
             version=registration.version + 1,
         )
+        bound = await self._recovery_codes.bound_to(tx, registration, status)
         await tx.run(
             queries.save_status,
             registration.id,
@@ -57,7 +61,9 @@ class Lifecycle:
             changed.failed_attempts,
             changed.external_user_id,
             changed.last_used_at,
+            changed.activation_otp_fingerprint,
         )
+        await self._recovery_codes.follow(tx, bound, status, principal)
         details = {"blockedReason": blocked_reason, "externalUserId": external_user_id}
         await self.tell(tx, registration, event, status, principal, details)
         return changed
@@ -123,3 +129,8 @@ class Lifecycle:
         for registration in overdue:
             await self.expire(tx, registration)
         return len(overdue)
+
+
+def kept_otp(registration: Registration, status: Status) -> bytes | None:
+    """The fingerprint of the activation OTP while it can still be asked for."""
+    return registration.activation_otp_fingerprint if status in IN_PROGRESS else None

@@ -69,24 +69,24 @@ class MacTokens:
                 valid=False, registration_id="", user_id=None, app_id=None, status="REMOVED", signature_type=""
             )
         secret = self._vault.unseal(token.secret_sealed, _identity(token.id))
-        valid = (
+        proven = (
             verify_token_digest(secret, header.nonce, header.timestamp, header.version, header.token_digest)
             and self._is_timely(header.timestamp_ms)
             and not token.used
-            and token.status == "ACTIVE"
         )
-        if valid:
+        if proven:
             # Once the timestamp is too old the digest proves nothing, so the nonce need not be remembered longer.
             await tx.run(
                 queries.remember_value, seen, header.timestamp_ms + self._limits.mac_token_past_seconds * 1000 + 1
             )
         return MacTokenOutcome(
-            valid=valid,
+            valid=proven and token.status == "ACTIVE",
             registration_id=token.registration_id,
             user_id=token.user_id,
             app_id=token.app_id,
             status=token.status,
             signature_type=token.signature_type,
+            proven=proven,
         )
 
     def _is_timely(self, timestamp_ms: int) -> bool:

@@ -8,12 +8,14 @@ import msgspec
 
 from ringback.errors import RegistrationChangeRefused
 from ringback.protocols.powerauth.headers import SignatureHeader, TokenHeader
+from ringback.protocols.powerauth.versions import P256
 
 Status = Literal["CREATED", "PENDING_COMMIT", "ACTIVE", "BLOCKED", "REMOVED"]
 StatusEvent = Literal[
     "key_exchange",
     "key_exchange_commits",
     "device_key_refused",
+    "otp_attempts_used_up",
     "commit",
     "block",
     "attempts_used_up",
@@ -27,10 +29,12 @@ TRANSITIONS: tuple[tuple[Status, StatusEvent, Status], ...] = (
     ("CREATED", "key_exchange", "PENDING_COMMIT"),
     ("CREATED", "key_exchange_commits", "ACTIVE"),
     ("CREATED", "device_key_refused", "REMOVED"),
+    ("CREATED", "otp_attempts_used_up", "REMOVED"),
     ("CREATED", "cancel", "REMOVED"),
     ("CREATED", "remove", "REMOVED"),
     ("CREATED", "expire", "REMOVED"),
     ("PENDING_COMMIT", "commit", "ACTIVE"),
+    ("PENDING_COMMIT", "otp_attempts_used_up", "REMOVED"),
     ("PENDING_COMMIT", "cancel", "REMOVED"),
     ("PENDING_COMMIT", "remove", "REMOVED"),
     ("PENDING_COMMIT", "expire", "REMOVED"),
@@ -48,12 +52,14 @@ IN_PROGRESS: frozenset[str] = frozenset({"CREATED", "PENDING_COMMIT"})
 """Statuses that last only until the registration expires."""
 
 COMMIT_PHASES = ("ON_COMMIT", "ON_KEY_EXCHANGE")
+"""Which step makes a registration ACTIVE. An activation OTP, when one is expected, is checked at this step."""
+
 POSSESSION = "possession"
 """The one signature type that neither counts failures nor clears them: it needs nothing that a person knows or is."""
 
 MAX_FAILED_ATTEMPTS = "MAX_FAILED_ATTEMPTS"
 NOT_SPECIFIED = "NOT_SPECIFIED"
-SUITE_P256 = "P256"
+SUITE_P256 = P256.name
 
 
 def next_status(status: str, event: str) -> Status:
@@ -98,6 +104,9 @@ class Registration(msgspec.Struct, frozen=True):
     expires_at: int
     last_used_at: int
     version: int
+    activation_type: str = "CODE"
+    activation_otp_fingerprint: bytes | None = None
+    """None: no OTP is expected. Empty: one is, and the back end has still to say which."""
 
     def is_expired(self, now_ms: int) -> bool:
         """Whether it is in progress and its time is over: from the millisecond `expires_at` on."""
@@ -130,15 +139,22 @@ class DeviceLimits(msgspec.Struct, frozen=True):
     mac_token_past_seconds: int = 7200
     mac_token_future_seconds: int = 1800
     activation_attempts_per_minute: int = 60
+    vault_unlock_with_biometry: bool = False
+    delete_any_registration: bool = False
 
 
 class SignatureCheck(msgspec.Struct, frozen=True):
-    """A signed request. `body` is the canonical data: the raw body, or for GET the canonical query."""
+    """A signed request. `body` is the canonical data: the raw body, or for GET the canonical query.
+
+    `plaintext`: what the body decrypts to, where phones sign before they encrypt. Either signature is right then: both
+    prove that the phone made this content.
+    """
 
     method: str
     uri_id: str
     header: SignatureHeader
     body: bytes
+    plaintext: bytes | None = None
 
 
 class SignatureOutcome(msgspec.Struct, frozen=True):
@@ -168,7 +184,8 @@ class MacTokenCheck(msgspec.Struct, frozen=True):
 class MacTokenOutcome(msgspec.Struct, frozen=True):
     """What a MAC token check came to. For an unknown MAC token `registration_id` is empty and `status` REMOVED.
 
-    `signature_type`: the factors with which the MAC token was made.
+    `signature_type`: the factors with which the MAC token was made. `proven`: the digest is right, in time and new; it
+    is also `valid` when the registration is ACTIVE. Only who proved the MAC token may learn that it is not.
     """
 
     valid: bool
@@ -177,6 +194,7 @@ class MacTokenOutcome(msgspec.Struct, frozen=True):
     app_id: str | None
     status: str
     signature_type: str
+    proven: bool = False
 
 
 class PushTarget(msgspec.Struct, frozen=True):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
+from ringback.errors import ActivationInvalid
+
 if TYPE_CHECKING:
     from ringback.apps import AppVersion
     from ringback.events import Event
@@ -61,3 +65,83 @@ class EventSink(Protocol):
     async def publish(self, tx: Tx, event: Event) -> None:
         """Tells every subscriber in the same unit."""
         ...
+
+
+class AppConfiguration(Protocol):
+    """What the back end of an app decided about it, by key."""
+
+    async def configuration(self, tx: Tx, app_id: str, key: str) -> Any | None:
+        """The decoded JSON under this key; None when nobody set it or there is no such app."""
+        ...
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Who activates, as somebody outside said.
+
+    `commit`: the registration is ACTIVE at once; otherwise a back end commits it. `custom_attributes`: what the phone
+    is told. `flags`: of the new registration.
+    """
+
+    user_id: str
+    commit: bool = True
+    custom_attributes: dict[str, Any] = {}
+    flags: tuple[str, ...] = ()
+
+
+class Identities(Protocol):
+    """Who finds out which user activates without an activation code."""
+
+    async def identify(
+        self, app_id: str, kind: str, attributes: dict[str, str], custom_attributes: dict[str, Any]
+    ) -> Identified:
+        """Asks outside, so never inside a unit. `kind`: DIRECT or CUSTOM. Raises ActivationInvalid."""
+        ...
+
+
+class PublishedProvider(msgspec.Struct, frozen=True, rename="camel"):
+    """What a phone needs to send its person to an OpenID provider."""
+
+    provider_id: str
+    client_id: str
+    scopes: str
+    authorize_uri: str
+    redirect_uri: str
+    pkce_enabled: bool
+
+
+class Providers(Protocol):
+    """Which OpenID providers an app has."""
+
+    async def published_provider(self, app_id: str, provider_id: str) -> PublishedProvider | None:
+        """Asks outside where needed, so never inside a unit; None for an unknown or unusable one."""
+        ...
+
+
+class UserInfo(Protocol):
+    """What a phone is told about its user at the activation."""
+
+    async def user_info(self, tx: Tx, app_id: str, user_id: str) -> dict[str, Any] | None:
+        """Claims of the user; None when there are none."""
+        ...
+
+
+class NoConfiguration:
+    """No app has any configuration."""
+
+    async def configuration(self, tx: Tx, app_id: str, key: str) -> Any | None:  # noqa: ARG002 - the Protocol's
+        """Nothing."""
+        return None
+
+
+class NobodyIdentified:
+    """Nobody outside is asked: every identity is refused."""
+
+    async def identify(
+        self,
+        app_id: str,  # noqa: ARG002 - the Protocol's
+        kind: str,  # noqa: ARG002
+        attributes: dict[str, str],  # noqa: ARG002
+        custom_attributes: dict[str, Any],  # noqa: ARG002
+    ) -> Identified:
+        """Raises ActivationInvalid."""
+        raise ActivationInvalid

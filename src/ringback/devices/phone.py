@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from ringback.devices.envelopes import open_signed
 from ringback.devices.model import Registration, SignatureCheck, SignatureOutcome
 from ringback.devices.schema import CreatedMacToken
 from ringback.errors import EncryptionFailed, MobileError, SignatureInvalid
 from ringback.principal import device
-from ringback.protocols.powerauth.ecies import SH1_TOKEN_CREATE, EciesEnvelope, EciesResponse
+from ringback.protocols.powerauth.ecies import SH1_TOKEN_CREATE, EciesResponse
 
 if TYPE_CHECKING:
     from ringback.devices.encryption import Encryption, OpenedRequest
@@ -60,7 +59,7 @@ class PhoneRequests:
 
         Raises SignatureInvalid, SignatureTypeInvalid, EncryptionFailed; a counted failure is stored by then.
         """
-        opened = await self._open(store, header, body, SH1_TOKEN_CREATE)
+        opened = await open_signed(store, self._encryption, header, body, SH1_TOKEN_CREATE)
         result = await store.write(self._create_mac_token, header, body, opened)
         if opened is None or not isinstance(result, CreatedMacToken):
             raise EncryptionFailed if isinstance(result, CreatedMacToken) else result
@@ -87,23 +86,6 @@ class PhoneRequests:
 
     async def _signed(self, tx: Tx, check: SignatureCheck, allowed_types: frozenset[str]) -> SignatureOutcome:
         return await self._signatures.check(tx, check, allowed_types=allowed_types, only_apps=None)
-
-    async def _open(
-        self, store: Store, header: SignatureHeader, body: bytes, shared_info1: str
-    ) -> OpenedRequest | None:
-        """The decrypted body, or None: the signature is checked and counted all the same."""
-        try:
-            envelope = msgspec.json.decode(body, type=EciesEnvelope)
-            key = await store.read(
-                self._encryption.find_key,
-                header.version,
-                header.application_key,
-                envelope.temporary_key_id,
-                header.activation_id,
-            )
-            return self._encryption.open(key, envelope, shared_info1)
-        except (EncryptionFailed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
 
 
 def _proven(outcome: SignatureOutcome) -> Registration | None:

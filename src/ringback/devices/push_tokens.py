@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.clock import Clock
-    from ringback.devices.model import MacTokenOutcome, PushTarget
+    from ringback.devices.model import MacTokenOutcome, PushTarget, SignatureOutcome
     from ringback.devices.needs import Audit
     from ringback.store import Tx
 
@@ -36,7 +36,12 @@ class PushTokens:
         self._audit = audit
 
     async def register(
-        self, tx: Tx, owner: MacTokenOutcome, kind: str, push_token: str, environment: str | None
+        self,
+        tx: Tx,
+        owner: MacTokenOutcome | SignatureOutcome,
+        kind: str,
+        push_token: str,
+        environment: str | None,
     ) -> None:
         """Stores a push token; one that another registration had moves here, since the app now runs as this one.
 

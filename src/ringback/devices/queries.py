@@ -26,23 +26,11 @@ registration_by_code = Query(
     row=registration_row,
     locks=True,
 )
-registrations_of_user = Query(
-    "registrations_of_user",
-    "A user's registrations in all apps, oldest first, without the removed ones.",
-    f"SELECT {_REGISTRATION} FROM registrations WHERE user_id = $1 AND status <> 'REMOVED' ORDER BY id LIMIT 1000",
-    row=registration_row,
-)
-registrations_of_user_with_removed = Query(
-    "registrations_of_user_with_removed",
-    "A user's registrations in all apps, the newest thousand, oldest first.",
-    f"SELECT {_REGISTRATION} FROM (SELECT {_REGISTRATION} FROM registrations WHERE user_id = $1"
-    " ORDER BY id DESC LIMIT 1000) AS newest ORDER BY id",
-    row=registration_row,
-)
 in_progress_of_user = Query(
     "in_progress_of_user",
     "Whether a user has a registration in progress in an app that has not expired.",
-    f"SELECT id FROM registrations WHERE user_id = $1 AND app_id = $2 AND {_IN_PROGRESS} AND expires_at > $3 LIMIT 1",
+    f"SELECT id FROM registrations WHERE user_id = $1 AND status <> 'REMOVED' AND app_id = $2"
+    f" AND {_IN_PROGRESS} AND expires_at > $3 LIMIT 1",
 )
 lock_user = Query(
     "lock_user",
@@ -62,14 +50,27 @@ insert_registration = Command(
     "insert_registration",
     "A registration that waits for its phone.",
     "INSERT INTO registrations (id, app_id, user_id, status, suite, flags, activation_code, commit_phase, ctr,"
-    " failed_attempts, max_failed_attempts, look_ahead, created_at, expires_at, last_used_at, version)"
-    " VALUES ($1, $2, $3, 'CREATED', $4, $5, $6, $7, 0, 0, $8, $9, $10, $11, $10, 1)",
+    " failed_attempts, max_failed_attempts, look_ahead, created_at, expires_at, last_used_at, activation_type,"
+    " activation_otp_fingerprint, version)"
+    " VALUES ($1, $2, $3, 'CREATED', $4, $5, $6, $7, 0, 0, $8, $9, $10, $11, $10, $12, $13, 1)",
 )
 save_status = Command(
     "save_status",
     "Stores a new status; refuses when somebody else changed the registration.",
     "UPDATE registrations SET status = $3, blocked_reason = $4, failed_attempts = $5, external_user_id = $6,"
-    " last_used_at = $7, version = version + 1 WHERE id = $1 AND version = $2",
+    " last_used_at = $7, activation_otp_fingerprint = $8, version = version + 1 WHERE id = $1 AND version = $2",
+    expect_one=True,
+)
+save_flags = Command(
+    "save_flags",
+    "The flags of a registration; refuses when somebody else changed it.",
+    "UPDATE registrations SET flags = $3, version = version + 1 WHERE id = $1 AND version = $2",
+    expect_one=True,
+)
+save_phone_name = Command(
+    "save_phone_name",
+    "Stores what the phone is called; refuses when somebody else changed the registration.",
+    "UPDATE registrations SET name = $3, last_used_at = $4, version = version + 1 WHERE id = $1 AND version = $2",
     expect_one=True,
 )
 save_keys = Command(
@@ -77,8 +78,22 @@ save_keys = Command(
     "Stores what the key exchange made, with the new status; refuses when somebody else changed the registration.",
     "UPDATE registrations SET status = $3, protocol_version = $4, name = $5, platform = $6, device_info = $7,"
     " extras = $8, external_id = $9, device_public_key = $10, server_public_key = $11, server_private_key_sealed = $12,"
-    " master_secret_sealed = $13, ctr = 0, ctr_data = $14, last_used_at = $15, version = version + 1"
+    " master_secret_sealed = $13, ctr = 0, ctr_data = $14, last_used_at = $15, activation_otp_fingerprint = $16,"
+    " failed_attempts = 0, version = version + 1 WHERE id = $1 AND version = $2",
+    expect_one=True,
+)
+save_otp_failure = Command(
+    "save_otp_failure",
+    "Counts a wrong activation OTP; refuses when somebody else changed the registration.",
+    "UPDATE registrations SET failed_attempts = $3, last_used_at = $4, version = version + 1"
     " WHERE id = $1 AND version = $2",
+    expect_one=True,
+)
+save_otp = Command(
+    "save_otp",
+    "Another activation OTP; refuses when somebody else changed the registration.",
+    "UPDATE registrations SET activation_otp_fingerprint = $3, external_user_id = $4, last_used_at = $5,"
+    " version = version + 1 WHERE id = $1 AND version = $2",
     expect_one=True,
 )
 save_signature_check = Command(
@@ -198,7 +213,7 @@ push_targets_of_user = Query(
     "Push tokens of a user's active registrations.",
     "SELECT p.registration_id, r.app_id, p.kind, p.token FROM registrations AS r"
     " JOIN push_tokens AS p ON p.registration_id = r.id"
-    " WHERE r.user_id = $1 AND r.status = 'ACTIVE'",
+    " WHERE r.user_id = $1 AND r.status = 'ACTIVE' AND r.status <> 'REMOVED'",
     row=PushTarget,
 )
 release_push_token = Command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ _MAX_JSON_INTEGER = 2**53 - 1
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 AppId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Text255 = Annotated[str, msgspec.Meta(max_length=255)]
+Otp = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 PhoneText = Annotated[str, msgspec.Meta(max_length=255, pattern=_NO_NUL)]
 PhoneExtras = Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
 
@@ -22,12 +23,12 @@ PhoneExtras = Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
 
 
 class CreateRegistration(msgspec.Struct, frozen=True, rename="camel"):
-    """POST /v2/registrations. `otp` and `otpValidation` are read only to be refused clearly."""
+    """POST /v2/registrations. `otp` is checked when the registration is committed: `commitPhase` or `otpValidation`."""
 
     user_id: UserId
     app_id: AppId
-    otp: Text255 | None = None
-    otp_validation: Text255 | None = None
+    otp: Otp | None = None
+    otp_validation: Literal["NONE", "ON_KEY_EXCHANGE", "ON_COMMIT"] | None = None
     commit_phase: Literal["ON_COMMIT", "ON_KEY_EXCHANGE"] | None = None
     flags: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=255)]], msgspec.Meta(max_length=100)] | (
         None
@@ -40,7 +41,14 @@ class CommitRegistration(msgspec.Struct, frozen=True, rename="camel"):
     """POST /v2/registrations/{id}/commit. `externalUserId`: who did it, in the back end's own words."""
 
     external_user_id: Text255 | None = None
-    otp: Text255 | None = None
+    otp: Otp | None = None
+
+
+class ReplaceOtp(msgspec.Struct, frozen=True, rename="camel"):
+    """PUT /v2/registrations/{id}/otp."""
+
+    otp: Otp
+    external_user_id: Text255 | None = None
 
 
 class ChangeRegistration(msgspec.Struct, frozen=True, rename="camel"):
@@ -105,6 +113,9 @@ class RegistrationDetail(RegistrationItem, frozen=True, rename="camel", omit_def
     """One registration."""
 
     user_id: str
+    failed_attempts: int
+    """Wrong signatures, or wrong activation OTPs, in a row."""
+    max_failed_attempts: int
     activation_code: str | None = None
     """This and the next two only while CREATED."""
     activation_code_signature: str | None = None
@@ -238,11 +249,16 @@ class RegisterPushToken(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ActivationLayer1Request(msgspec.Struct, frozen=True, rename="camel"):
-    """Outer layer of activation/create. For `type` CODE the identity is `{"code": …}`."""
+    """Outer layer of activation/create: who activates.
 
-    type: str
-    identity_attributes: dict[str, str]
+    `identityAttributes`: for `type` CODE `{"code"}`, for RECOVERY `{"recoveryCode", "puk"}`; of the others, whoever
+    identifies the user knows.
+    """
+
+    type: Literal["CODE", "RECOVERY", "DIRECT", "CUSTOM"]
+    identity_attributes: Annotated[dict[PhoneText, PhoneExtras], msgspec.Meta(max_length=100)]
     activation_data: EciesEnvelope
+    custom_attributes: dict[str, Any] | None = None
 
 
 class ActivationLayer2Request(msgspec.Struct, frozen=True, rename="camel"):
@@ -254,21 +270,31 @@ class ActivationLayer2Request(msgspec.Struct, frozen=True, rename="camel"):
     device_info: PhoneText | None = None
     extras: PhoneExtras | None = None
     external_id: PhoneText | None = None
+    activation_otp: PhoneText | None = None
 
 
 class ActivationLayer1Response(msgspec.Struct, frozen=True, rename="camel"):
-    """Outer layer of the answer."""
+    """Outer layer of the answer. `userInfo`: claims of the user, where there are any."""
 
     activation_data: EciesResponse
-    custom_attributes: dict[str, str] = {}
+    custom_attributes: dict[str, Any] = {}
+    user_info: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ActivationRecovery(msgspec.Struct, frozen=True, rename="camel"):
+    """What a person writes down, to activate another phone when this one is lost."""
+
+    recovery_code: str
+    puk: str
 
 
 class ActivationLayer2Response(msgspec.Struct, frozen=True, rename="camel"):
-    """Inner layer of the answer; binary values in Base64."""
+    """Inner layer of the answer; binary values in Base64. `activationRecovery`: where the app has recovery on."""
 
     activation_id: str
     server_public_key: str
     ctr_data: str
+    activation_recovery: ActivationRecovery | msgspec.UnsetType = msgspec.UNSET
 
 
 class CreatedMacToken(msgspec.Struct, frozen=True, rename="camel"):

@@ -7,23 +7,48 @@ from typing import TYPE_CHECKING, TypeVar
 from ringback.devices import queries
 from ringback.devices.activation import Activation
 from ringback.devices.attempts import AttemptLimiter
+from ringback.devices.creation import Creation
+from ringback.devices.detail import DetailRequests
 from ringback.devices.encryption import Encryption
 from ringback.devices.keys import RegistrationKeys
+from ringback.devices.labels import Labels
 from ringback.devices.lifecycle import Lifecycle
+from ringback.devices.looking import ExpiryDue, Looking
 from ringback.devices.mac_tokens import MacTokens
 from ringback.devices.model import DeviceLimits, MacTokenCheck, MacTokenOutcome, SignatureCheck, SignatureOutcome
-from ringback.devices.phone import PhoneRequests
+from ringback.devices.needs import NobodyIdentified, NoConfiguration
+from ringback.devices.offline import OfflineSignatures
+from ringback.devices.oidc_configuration import OidcConfiguration
+from ringback.devices.otp import ActivationOtps
+from ringback.devices.phone import WITH_POSSESSION, PhoneRequests
+from ringback.devices.postcards import Postcards
 from ringback.devices.push_tokens import PLATFORMS, PushTokens
-from ringback.devices.registrations import ExpiryDue, Registrations
+from ringback.devices.recovery import RecoveryCodes
+from ringback.devices.recovery_states import RecoveryStates
+from ringback.devices.registrations import Registrations
 from ringback.devices.signatures import Signatures
+from ringback.devices.spawn import Spawn
 from ringback.devices.status import PhoneStatus
+from ringback.devices.upgrade import UpgradeRequests
+from ringback.devices.user_info import UserInfoRequests
+from ringback.devices.vault import VaultRequests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.clock import Clock, Randomness
     from ringback.devices.model import PushTarget, Registration
-    from ringback.devices.needs import AppAccess, Apps, Audit, EventSink
+    from ringback.devices.needs import (
+        AppAccess,
+        AppConfiguration,
+        Apps,
+        Audit,
+        EventSink,
+        Identities,
+        Providers,
+        UserInfo,
+    )
+    from ringback.devices.offline import OfflineCheck, OfflinePayload
     from ringback.devices.schema import (
         ActivationStatus,
         ChangeRegistration,
@@ -34,8 +59,10 @@ if TYPE_CHECKING:
         PushTokenObject,
         RegistrationDetail,
         RegistrationItem,
+        ReplaceOtp,
         StatusObject,
     )
+    from ringback.devices.schema_recovery import CreatedRecoveryCode, CreateRecoveryCode, RecoveryCodeItem
     from ringback.errors import RegistrationRefused
     from ringback.principal import Principal
     from ringback.protocols.powerauth.ecies import EciesResponse
@@ -50,7 +77,8 @@ class DevicesService:
     """Registrations, signature checks, MAC tokens, push tokens.
 
     A method whose first argument is `tx` is a unit of work. One whose first argument is `store` runs units itself,
-    because EC operations lie between its reading and its writing.
+    because EC operations lie between its reading and its writing. Attributes are for the room's own handlers: `looking`
+    and `labels` for back ends; `vaults`, `detail`, `user_info` and `upgrade` for phones.
     """
 
     def __init__(
@@ -64,10 +92,16 @@ class DevicesService:
         audit: Audit,
         events: EventSink,
         limits: DeviceLimits | None = None,
+        user_info: UserInfo | None = None,
+        configuration: AppConfiguration | None = None,
+        identities: Identities | None = None,
+        providers: Providers | None = None,
     ) -> None:
         limits = limits or DeviceLimits()
-        keys = RegistrationKeys(vault)
-        lifecycle = Lifecycle(clock=clock, audit=audit, events=events)
+        configuration = configuration or NoConfiguration()
+        keys = RegistrationKeys(vault, randomness=randomness)
+        recovery_states = RecoveryStates(clock=clock, audit=audit)
+        lifecycle = Lifecycle(clock=clock, audit=audit, events=events, recovery_codes=recovery_states)
         encryption = Encryption(clock=clock, randomness=randomness, vault=vault, apps=apps, keys=keys, limits=limits)
         attempts = AttemptLimiter(clock=clock, per_minute=limits.activation_attempts_per_minute)
         self._clock = clock
@@ -76,13 +110,47 @@ class DevicesService:
         self._lifecycle = lifecycle
         self._encryption = encryption
         self._signatures = Signatures(clock=clock, apps=apps, keys=keys, lifecycle=lifecycle)
+        self._offline = OfflineSignatures(
+            clock=clock,
+            randomness=randomness,
+            apps=apps,
+            access=access,
+            keys=keys,
+            lifecycle=lifecycle,
+            signatures=self._signatures,
+        )
         self._mac_tokens = MacTokens(
             clock=clock, randomness=randomness, vault=vault, lifecycle=lifecycle, limits=limits
         )
         self._push_tokens = PushTokens(clock=clock, audit=audit)
         self._status = PhoneStatus(clock=clock, randomness=randomness, keys=keys)
+        otps = ActivationOtps(clock=clock, vault=vault, lifecycle=lifecycle)
+        creation = Creation(clock=clock, randomness=randomness, lifecycle=lifecycle, limits=limits)
+        self.looking = Looking(clock=clock, apps=apps, access=access, lifecycle=lifecycle)
+        self.labels = Labels(clock=clock, looking=self.looking, lifecycle=lifecycle)
         self._registrations = Registrations(
-            clock=clock, randomness=randomness, apps=apps, access=access, lifecycle=lifecycle, limits=limits
+            clock=clock,
+            apps=apps,
+            access=access,
+            lifecycle=lifecycle,
+            creation=creation,
+            otps=otps,
+            looking=self.looking,
+            delete_any=limits.delete_any_registration,
+        )
+        self._recovery_codes = RecoveryCodes(
+            clock=clock,
+            randomness=randomness,
+            vault=vault,
+            configuration=configuration,
+            states=recovery_states,
+            signatures=self._signatures,
+            encryption=encryption,
+            limits=limits,
+        )
+        self._postcards = Postcards(access=access, codes=self._recovery_codes, states=recovery_states)
+        self.user_info = UserInfoRequests(
+            clock=clock, randomness=randomness, encryption=encryption, directory=user_info
         )
         self._activation = Activation(
             clock=clock,
@@ -91,10 +159,39 @@ class DevicesService:
             encryption=encryption,
             lifecycle=lifecycle,
             attempts=attempts,
+            creation=creation,
+            otps=otps,
+            recovery_codes=self._recovery_codes,
+            identities=identities or NobodyIdentified(),
+            user_info=self.user_info,
+        )
+        self._spawn = Spawn(
+            apps=apps,
+            configuration=configuration,
+            signatures=self._signatures,
+            encryption=encryption,
+            creation=creation,
+            otps=otps,
         )
         self._phone = PhoneRequests(
             signatures=self._signatures, mac_tokens=self._mac_tokens, encryption=encryption, lifecycle=lifecycle
         )
+        self.vaults = VaultRequests(
+            signatures=self._signatures,
+            encryption=encryption,
+            keys=keys,
+            lifecycle=lifecycle,
+            with_biometry=limits.vault_unlock_with_biometry,
+        )
+        self.detail = DetailRequests(
+            clock=clock,
+            signatures=self._signatures,
+            mac_tokens=self._mac_tokens,
+            encryption=encryption,
+            lifecycle=lifecycle,
+        )
+        self._oidc_configuration = OidcConfiguration(encryption=encryption, providers=providers)
+        self.upgrade = UpgradeRequests(signatures=self._signatures, encryption=encryption)
 
     # for other rooms --------------------------------------------------------------------------------------------------
 
@@ -113,6 +210,16 @@ class DevicesService:
         one, and nothing is counted.
         """
         return await self._signatures.check(tx, check, allowed_types=allowed_types, only_apps=only_apps)
+
+    async def check_offline_signature(
+        self, tx: Tx, check: OfflineCheck, *, only_apps: frozenset[str] | None = None
+    ) -> SignatureOutcome:
+        """Unit: checks digits that a person typed, with the counter and the failures of `check_signature`."""
+        return await self._offline.check(tx, check, only_apps=only_apps)
+
+    def offline_payload(self, registration: Registration, data: str, *, totp: str | None = None) -> OfflinePayload:
+        """A QR text for one phone; costs an EC operation, so not inside a unit. Raises RegistrationChangeRefused."""
+        return self._offline.payload(registration, data, totp=totp)
 
     async def check_mac_token(
         self, tx: Tx, check: MacTokenCheck, *, only_apps: frozenset[str] | None = None
@@ -151,7 +258,7 @@ class DevicesService:
             try:
                 return await store.read(unit, *args)
             except ExpiryDue as due:
-                await store.write(self._registrations.expire_due, due.registration_ids)
+                await store.write(self.looking.expire_due, due.registration_ids)
 
     # for back ends ----------------------------------------------------------------------------------------------------
 
@@ -175,20 +282,46 @@ class DevicesService:
         with_removed: bool = False,  # noqa: FBT001, FBT002 - units take their arguments by position
     ) -> list[RegistrationItem]:
         """Unit for `look`: a user's registrations in the principal's apps."""
-        return await self._registrations.list_of_user(tx, principal, user_id, with_removed=with_removed)
+        return await self.looking.list_of_user(tx, principal, user_id, with_removed=with_removed)
 
     async def registration_detail(self, tx: Tx, principal: Principal, registration_id: str) -> RegistrationDetail:
         """Unit for `look`: one registration. Raises RegistrationNotFound."""
-        return await self._registrations.detail(tx, principal, registration_id)
+        return await self.looking.detail(tx, principal, registration_id)
 
     async def commit_registration(
         self, tx: Tx, principal: Principal, registration_id: str, command: CommitRegistration
     ) -> type[RegistrationRefused] | None:
-        """Unit: PENDING_COMMIT to ACTIVE. Returns the refusal of a registration that expired just now.
+        """Unit: PENDING_COMMIT to ACTIVE. Returns the refusal of a registration that expired just now, or of an OTP.
 
         Raises RegistrationNotFound, RegistrationChangeRefused.
         """
         return await self._registrations.commit(tx, principal, registration_id, command)
+
+    async def replace_otp(
+        self, tx: Tx, principal: Principal, registration_id: str, command: ReplaceOtp
+    ) -> type[RegistrationRefused] | None:
+        """Unit: another activation OTP for a registration in progress; returns and raises as `commit_registration`."""
+        return await self._registrations.replace_otp(tx, principal, registration_id, command)
+
+    async def create_recovery_code(
+        self, tx: Tx, principal: Principal, command: CreateRecoveryCode
+    ) -> CreatedRecoveryCode:
+        """Unit: a postcard for a user. Raises AppNotFound, RecoveryDisabled."""
+        return await self._postcards.create(tx, principal, command)
+
+    async def recovery_codes_page(
+        self, tx: Tx, principal: Principal, app_id: str, user_id: str, before: str, limit: int
+    ) -> list[RecoveryCodeItem]:
+        """Unit: a user's recovery codes in an app, newest first, from before an id on. Raises AppNotFound."""
+        return await self._postcards.page(tx, principal, app_id, user_id, before, limit)
+
+    async def recovery_code(self, tx: Tx, principal: Principal, code_id: str) -> RecoveryCodeItem:
+        """Unit: one recovery code. Raises RecoveryCodeNotFound."""
+        return await self._postcards.detail(tx, principal, code_id)
+
+    async def revoke_recovery_code(self, tx: Tx, principal: Principal, code_id: str) -> None:
+        """Unit: the code is good for nothing any more. Raises RecoveryCodeNotFound."""
+        await self._postcards.revoke(tx, principal, code_id)
 
     async def change_registration(
         self, tx: Tx, principal: Principal, registration_id: str, command: ChangeRegistration
@@ -206,6 +339,22 @@ class DevicesService:
         """Unit: a signature that a back end received; phones of other apps are unknown to it."""
         only_apps = await self._access.apps_of(tx, principal)
         return await self._signatures.check(tx, check, allowed_types=None, only_apps=only_apps)
+
+    async def verify_offline_signature(self, tx: Tx, principal: Principal, check: OfflineCheck) -> SignatureOutcome:
+        """Unit: digits that a back end received; phones of other apps are unknown to it."""
+        return await self._offline.verify(tx, principal, check)
+
+    async def personalized_offline_payload(
+        self, store: Store, principal: Principal, registration_id: str, data: str, nonce: bytes | None
+    ) -> OfflinePayload:
+        """A QR text for one phone. Raises RegistrationNotFound, RegistrationChangeRefused."""
+        return await self._offline.personalized(store, principal, registration_id, data, nonce)
+
+    async def general_offline_payload(
+        self, store: Store, principal: Principal, app_id: str, data: str, nonce: bytes | None
+    ) -> OfflinePayload:
+        """A QR text for every phone of an app. Raises AppNotFound."""
+        return await self._offline.general(store, principal, app_id, data, nonce)
 
     async def verify_mac_token(self, tx: Tx, principal: Principal, check: MacTokenCheck) -> MacTokenOutcome:
         """Unit: a MAC token header that a back end received; phones of other apps are unknown to it."""
@@ -230,12 +379,23 @@ class DevicesService:
     ) -> EciesResponse:
         """activation/create: the key exchange. `address` is limited in wrong codes a minute.
 
-        Raises EncryptionFailed, ActivationInvalid.
+        Raises EncryptionFailed, ActivationInvalid, RecoveryInvalid.
         """
         return await self._activation.create(store, header, body, address)
 
+    async def confirm_recovery_code(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
+        """recovery/confirm. Raises SignatureInvalid, SignatureTypeInvalid, EncryptionFailed, RecoveryInvalid."""
+        return await self._recovery_codes.confirm(store, header, body)
+
+    async def spawn_activation(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
+        """activation/code: a code for another app of the same user.
+
+        Raises MobileTokenFailed, EncryptionFailed, InvalidMobileRequest, InvalidApplication.
+        """
+        return await self._spawn.create(store, header, body)
+
     async def activation_status(self, tx: Tx, request: StatusObject) -> ActivationStatus:
-        """Unit for `look`: activation/status. Random bytes for whoever has no keys. Raises ActivationInvalid."""
+        """Unit: activation/status; only reads. Random bytes for whoever has no keys. Raises ActivationInvalid."""
         return await self._status.encrypted(tx, request)
 
     async def validate_signature(self, tx: Tx, check: SignatureCheck) -> SignatureOutcome:
@@ -253,6 +413,19 @@ class DevicesService:
     async def remove_mac_token(self, tx: Tx, header: SignatureHeader, body: bytes, token_id: str) -> SignatureOutcome:
         """Unit: token/remove. Raises SignatureTypeInvalid."""
         return await self._phone.remove_mac_token(tx, header, body, token_id)
+
+    async def oidc_configuration(self, store: Store, header: EncryptionHeader, body: bytes) -> EciesResponse:
+        """config/oidc: how to reach an OpenID provider. Raises EncryptionFailed, InvalidMobileRequest."""
+        return await self._oidc_configuration.answer(store, header, body)
+
+    async def register_push_token_signed(
+        self, tx: Tx, check: SignatureCheck, push: PushTokenObject
+    ) -> SignatureOutcome:
+        """Unit: as `register_push_token`, proved by a signature. Raises SignatureTypeInvalid."""
+        outcome = await self._signatures.check(tx, check, allowed_types=WITH_POSSESSION, only_apps=None)
+        if outcome.valid:
+            await self._push_tokens.register(tx, outcome, PLATFORMS[push.platform], push.token, push.environment)
+        return outcome
 
     async def register_push_token(self, tx: Tx, check: MacTokenCheck, push: PushTokenObject) -> MacTokenOutcome:
         """Unit: a phone tells where it is reached. Stored only when the returned check is valid."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ringback.devices import queries
+from ringback.devices.attempts import AttemptLimiter
 from ringback.devices.model import (
     MAX_FAILED_ATTEMPTS,
     POSSESSION,
@@ -19,15 +20,17 @@ from ringback.devices.model import (
     SignatureOutcome,
     next_status,
 )
-from ringback.errors import SignatureInvalid, SignatureTypeInvalid
+from ringback.errors import SignatureTypeInvalid
 from ringback.principal import device
 from ringback.protocols.powerauth.signature import SIGNATURE_TYPES, factor_keys, normalized_data, verify_signature
+from ringback.protocols.powerauth.versions import accepts_signatures
 
 if TYPE_CHECKING:
     from ringback.clock import Clock
     from ringback.devices.keys import RegistrationKeys
     from ringback.devices.lifecycle import Lifecycle
     from ringback.devices.needs import Apps
+    from ringback.protocols.powerauth.derived_keys import ActivationKeys
     from ringback.protocols.powerauth.signature import SignatureMatch
     from ringback.store import Tx
 
@@ -39,6 +42,10 @@ INVALID_APPLICATION = "activation_invalid_application"
 AUDITED_BODY_BYTES = 768
 """So much of a signed body is kept in the audit log: 1,024 characters of Base64."""
 
+GUESSES_PER_MINUTE = 10
+"""Wrong decimal signatures by possession alone of one registration: the database does not count failures of that type,
+and eight digits could be found by trying."""
+
 
 class Signatures:
     """Checks signatures and keeps the counters."""
@@ -48,6 +55,8 @@ class Signatures:
         self._apps = apps
         self._keys = keys
         self._lifecycle = lifecycle
+        # In the memory of this process. A unit that runs again may count twice, which only makes the limit tighter.
+        self._guesses = AttemptLimiter(clock=clock, per_minute=GUESSES_PER_MINUTE)
 
     async def check(
         self,
@@ -61,9 +70,6 @@ class Signatures:
         header = check.header
         if header.signature_type not in (SIGNATURE_TYPES if allowed_types is None else allowed_types):
             raise SignatureTypeInvalid
-        if header.version.signature_format != "base64":
-            # Failures by possession alone are not counted, so eight decimal digits (3.0) could be found by trying.
-            raise SignatureInvalid
         registration = await tx.one(queries.registration_by_id, header.activation_id)
         if registration is None or (only_apps is not None and registration.app_id not in only_apps):
             return unknown(check)
@@ -76,18 +82,27 @@ class Signatures:
             return outcome(registration, check, valid=False, remaining=0)
         if version is None or not version.supported or version.app_id != registration.app_id:
             return await self.failed(tx, registration, INVALID_APPLICATION, check)
-        data = normalized_data(check.method, check.uri_id, header.nonce, check.body, version.app_secret)
-        match = verify_signature(
-            factor_keys(keys, header.signature_type),
-            registration.ctr_data,
-            registration.look_ahead,
-            data,
-            header.signature,
-            header.version,
-        )
+        match = self._match(check, version.app_secret, registration, keys)
         if match is None:
             return await self.failed(tx, registration, DOES_NOT_MATCH, check)
         return await self.accepted(tx, registration, check, match)
+
+    def _match(
+        self, check: SignatureCheck, app_secret: str, registration: Registration, keys: ActivationKeys
+    ) -> SignatureMatch | None:
+        """The counter that the signature was made with. Digits that could be guessed are not even looked at."""
+        header = check.header
+        if header.version.signature_format == "base64":
+            return _find(check, app_secret, registration, keys)
+        guessable = header.signature_type == POSSESSION
+        if not accepts_signatures(registration.protocol_version, header.version) or (
+            guessable and self._guesses.is_exhausted(registration.id)
+        ):
+            return None
+        match = _find(check, app_secret, registration, keys)
+        if match is None and guessable:
+            self._guesses.count_failure(registration.id)
+        return match
 
     async def accepted(
         self, tx: Tx, registration: Registration, check: SignatureCheck, match: SignatureMatch
@@ -144,6 +159,21 @@ class Signatures:
             "signatureType": check.header.signature_type,
         }
         await self._lifecycle.record(tx, device(registration.id), note, registration, details)
+
+
+def _find(
+    check: SignatureCheck, app_secret: str, registration: Registration, keys: ActivationKeys
+) -> SignatureMatch | None:
+    """The counter under which the phone signed the body, or what is in it."""
+    header = check.header
+    factors = factor_keys(keys, header.signature_type)
+    for body in (check.body,) if check.plaintext is None else (check.body, check.plaintext):
+        data = normalized_data(check.method, check.uri_id, header.nonce, body, app_secret)
+        counter = registration.ctr_data or b""
+        match = verify_signature(factors, counter, registration.look_ahead, data, header.signature, header.version)
+        if match is not None:
+            return match
+    return None
 
 
 def outcome(registration: Registration, check: SignatureCheck, *, valid: bool, remaining: int) -> SignatureOutcome:

@@ -6,26 +6,31 @@ import base64
 from typing import TYPE_CHECKING
 
 from ringback.devices import queries
-from ringback.devices.registrations import ExpiryDue
 from ringback.devices.schema import ActivationStatus, StatusObject
 from ringback.errors import ActivationInvalid
 from ringback.protocols.powerauth.base64_text import decode_base64
 from ringback.protocols.powerauth.errors import MalformedBase64
 from ringback.protocols.powerauth.status_blob import StatusBlob, build_status_blob, counter_hash
+from ringback.protocols.powerauth.versions import P256
 
 if TYPE_CHECKING:
     from ringback.clock import Clock, Randomness
     from ringback.devices.keys import RegistrationKeys
+    from ringback.devices.model import Registration
+    from ringback.protocols.powerauth.derived_keys import ActivationKeys
     from ringback.store import Tx
 
 CHALLENGE_BYTES = 16
-BLOB_BYTES = 32
-PROTOCOL = 3
 _NUMBERS = {"CREATED": 1, "PENDING_COMMIT": 2, "ACTIVE": 3, "BLOCKED": 4, "REMOVED": 5}
+_NO_COUNTER = bytes(P256.counter_bytes)
 
 
 class PhoneStatus:
-    """Encrypts the status of a registration for its phone."""
+    """Encrypts the status of a registration for its phone.
+
+    Whoever has no keys must not learn which registrations exist. So a registration without keys, or none at all, is
+    answered with a blob under keys that nobody else has: bytes that look random, after the same work.
+    """
 
     def __init__(self, *, clock: Clock, randomness: Randomness, keys: RegistrationKeys) -> None:
         self._clock = clock
@@ -41,36 +46,34 @@ class PhoneStatus:
         if len(challenge) != CHALLENGE_BYTES:
             raise ActivationInvalid
         nonce = self._randomness.bytes(CHALLENGE_BYTES)
-        blob = await self._blob(tx, request.activation_id, challenge, nonce)
+        registration = await tx.one(queries.registration_by_id, request.activation_id)
+        keys = None if registration is None else self._keys.derived(registration)
+        if registration is None or keys is None:
+            keys = self._keys.stand_in(request.activation_id)
+            status = _blob(keys, "REMOVED", _NO_COUNTER)
+        else:
+            # One whose time is over is removed by the job in a moment; its phone is told now, and nothing is written.
+            shown = "REMOVED" if registration.is_expired(self._clock.now_ms()) else registration.status
+            status = _blob(keys, shown, registration.ctr_data or _NO_COUNTER, registration)
         return ActivationStatus(
             activation_id=request.activation_id,
-            # Somebody without the keys cannot tell an unknown registration from one that exists.
-            encrypted_status_blob=_text(blob or self._randomness.bytes(BLOB_BYTES)),
+            encrypted_status_blob=_text(build_status_blob(keys.transport, challenge, nonce, status)),
             nonce=_text(nonce),
             custom_object={},
         )
 
-    async def _blob(self, tx: Tx, registration_id: str, challenge: bytes, nonce: bytes) -> bytes | None:
-        """The blob; None when there are no keys to encrypt it with."""
-        registration = await tx.one(queries.registration_by_id, registration_id)
-        if registration is None:
-            return None
-        if registration.is_expired(self._clock.now_ms()):
-            raise ExpiryDue([registration.id])
-        keys = self._keys.derived(registration)
-        if keys is None or registration.ctr_data is None:
-            return None
-        status = StatusBlob(
-            status=_NUMBERS[registration.status],
-            current_version=PROTOCOL,
-            upgrade_version=PROTOCOL,
-            counter_byte=registration.ctr & 0xFF,
-            failed_attempts=registration.failed_attempts,
-            max_failed_attempts=registration.max_failed_attempts,
-            look_ahead=registration.look_ahead,
-            counter_hash=counter_hash(keys.transport, registration.ctr_data),
-        )
-        return build_status_blob(keys.transport, challenge, nonce, status)
+
+def _blob(keys: ActivationKeys, status: str, ctr_data: bytes, registration: Registration | None = None) -> StatusBlob:
+    return StatusBlob(
+        status=_NUMBERS[status],
+        current_version=P256.protocol,
+        upgrade_version=P256.protocol,
+        counter_byte=registration.ctr & 0xFF if registration else 0,
+        failed_attempts=registration.failed_attempts if registration else 0,
+        max_failed_attempts=registration.max_failed_attempts if registration else 0,
+        look_ahead=registration.look_ahead if registration else 1,
+        counter_hash=counter_hash(keys.transport, ctr_data),
+    )
 
 
 def _text(data: bytes) -> str:

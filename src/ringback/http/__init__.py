@@ -14,7 +14,16 @@ from ringback.http.faces import Routes, cloud, mobile, native
 from ringback.http.guards import Authenticator, principal_of, remote_address
 from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
-from ringback.http.paging import DEFAULT_PAGE_SIZE, Cursor, Limit, PageNumber, PageSize, make_cursor, open_cursor, rows_before
+from ringback.http.paging import (
+    DEFAULT_PAGE_SIZE,
+    Cursor,
+    Limit,
+    PageNumber,
+    PageSize,
+    make_cursor,
+    open_cursor,
+    rows_before,
+)
 from ringback.http.schema import Envelope, Ok
 
 __all__ = [

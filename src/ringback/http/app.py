@@ -42,7 +42,17 @@ def openapi_json(handlers: Sequence[BaseRouteHandler], *, title: str, version: s
         title=title,
         version=version,
         servers=[Server(url=server_url)],
-        components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
+        components=Components(
+            security_schemes={
+                "basic": SecurityScheme(type="http", scheme="basic"),
+                "bearer": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="An access token of RINGBACK_OIDC_ISSUER that names a system user, where that is set.",
+                ),
+            }
+        ),
     )
     unserved = Litestar(route_handlers=list(handlers), openapi_config=config, logging_config=None)
     return msgspec.json.encode(_with_any_of(unserved.openapi_schema.to_schema()))

@@ -22,7 +22,8 @@ _REFUSALS = {
     "503": "The database does not answer; try again.",
 }
 _OF_USERS = ("401", "403")
-Decrypted = tuple[type[msgspec.Struct] | None, type[msgspec.Struct] | None]
+Decrypted = tuple[Sequence[type[msgspec.Struct]], Sequence[type[msgspec.Struct]]]
+"""What an encrypted request and its answer hold: a Struct for each layer of encryption, the outer one first."""
 
 
 def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
@@ -34,7 +35,8 @@ def json_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
         if isinstance(node, dict):
             if "$ref" in node:
                 return unfold(definitions[node["$ref"].rpartition("/")[2]])
-            return {key: unfold(item) for key, item in node.items()}
+            # A discriminator names definitions, of which there are none any more.
+            return {key: unfold(item) for key, item in node.items() if key != "discriminator"}
         if isinstance(node, list):
             return [unfold(item) for item in node]
         return node
@@ -57,7 +59,7 @@ def describe(
 
     `decrypted`: what the encrypted request and answer hold, shown as `x-decrypted-request` and `x-decrypted-response`.
     """
-    inside = decrypted or (None, None)
+    sealed, answered = decrypted or ((), ())
     error = Problem if face == "native" else ErrorEnvelope
     error_kind = "application/problem+json" if face == "native" else "application/json"
     names_a_user, makes = role is not None or face == "mobile", face == "native" and status == 201
@@ -66,14 +68,12 @@ def describe(
 
     @dataclass
     class Described(Operation):
-        decrypted_request: Any = field(
-            default=None if inside[0] is None else json_schema(inside[0]), metadata={"alias": "x-decrypted-request"}
-        )
-        decrypted_response: Any = field(
-            default=None if inside[1] is None else json_schema(inside[1]), metadata={"alias": "x-decrypted-response"}
-        )
+        decrypted_request: Any = field(default=None, metadata={"alias": "x-decrypted-request"})
+        decrypted_response: Any = field(default=None, metadata={"alias": "x-decrypted-response"})
 
         def __post_init__(self) -> None:
+            self.decrypted_request = [json_schema(layer) for layer in sealed] or None
+            self.decrypted_response = [json_schema(layer) for layer in answered] or None
             if request is not None:
                 body: Any = json_schema(request)
                 self.request_body = RequestBody(
@@ -96,6 +96,6 @@ def describe(
             }
             self.responses = {**kept, **refusals}
             if role is not None:
-                self.security = [{"basic": []}]
+                self.security = [{"basic": []}, {"bearer": []}]
 
     return Described

@@ -17,6 +17,7 @@ from ringback.errors import (
     MethodNotAllowed,
     NotAuthenticated,
     NotFound,
+    RecoveryInvalid,
     RingbackError,
     StoreUnavailable,
     Violation,
@@ -56,7 +57,7 @@ def render_error(request: Request[Any, Any, Any], exception: Exception) -> Respo
     if error.status == 405 and "allow" in allowed:
         headers["Allow"] = allow_header(set(allowed["allow"].split(", ")))
     if error.status == 401 and not path.startswith("/enrollment-server"):
-        headers["WWW-Authenticate"] = 'Basic realm="Ringback", charset="UTF-8"'
+        headers["WWW-Authenticate"] = getattr(error, "challenge", NotAuthenticated.challenge)
     if isinstance(error, StoreUnavailable):
         headers["Retry-After"] = "1"
     body, media_type = error_body(path, error)
@@ -69,7 +70,8 @@ def error_body(path: str, error: RingbackError) -> tuple[bytes, str]:
         code = error.code
         if isinstance(error, InvalidRequest) and path.startswith("/enrollment-server"):
             code = InvalidMobileRequest.code
-        shown = ErrorEnvelope(ErrorObject(code, error.message, error.violations))
+        puk_index = error.current_puk_index if isinstance(error, RecoveryInvalid) else None
+        shown = ErrorEnvelope(ErrorObject(code, error.message, error.violations, puk_index))
         return _encoder.encode(shown), MediaType.JSON
     problem = Problem(
         title=type(error).__name__,

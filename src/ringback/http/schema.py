@@ -30,6 +30,8 @@ class ErrorObject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     code: str
     message: str
     violations: tuple[Violation, ...] = ()
+    current_recovery_puk_index: int | None = None
+    """Only of ERR_RECOVERY: which PUK the phone has to ask for."""
 
 
 class ErrorEnvelope(msgspec.Struct, frozen=True, rename="camel"):

@@ -8,14 +8,26 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from ringback.errors import OperationStateChangeRefused
-from ringback.http import Ok, Routes, cloud, decode, principal_of
-from ringback.operations.model import Operation
-from ringback.operations.schema_cloud import CloudOperation, CreateOperation
+from ringback.http import (
+    DEFAULT_PAGE_SIZE,
+    Ok,
+    PageNumber,
+    PageSize,
+    Routes,
+    cloud,
+    decode,
+    principal_of,
+    rows_before,
+)
+from ringback.operations.model import Operation, Status
+from ringback.operations.reading import PageWanted
+from ringback.operations.schema_cloud import CloudOperation, CloudOperationList, CreateOperation
 from ringback.operations.service import OperationsService
 from ringback.store import Store
 
 Req = Request[Any, Any, Any]
 TAG = "Operations"
+WAY_OUT = "Send the last operationId that you have as before, and pageNumber 0; or ask for one status."
 
 
 def routes(store: Store, operations: OperationsService) -> Routes:
@@ -24,7 +36,26 @@ def routes(store: Store, operations: OperationsService) -> Routes:
     @cloud.post("/v2/operations", tag=TAG, operation_id="createOperation", request=CreateOperation)
     async def create_operation(request: Req, body: bytes) -> CloudOperation:
         command = decode(body, CreateOperation)
-        return shown(await store.write(operations.create, principal_of(request), command))
+        return show(await store.write(operations.create, principal_of(request), command))
+
+    @cloud.get(
+        "/v2/operations",
+        tag=TAG,
+        operation_id="getOperationList",
+        summary="A user's operations in the applications of the back end, newest first.",
+    )
+    async def get_operation_list(
+        request: Req,
+        user_id: Annotated[str, QueryParameter(name="userId", min_length=1, max_length=255)],
+        status: Status | None = None,
+        page_number: PageNumber = 0,
+        page_size: PageSize = DEFAULT_PAGE_SIZE,
+        before: Annotated[str, QueryParameter(name="before", max_length=255)] = "",
+    ) -> CloudOperationList:
+        skipped = rows_before(page_number, page_size, WAY_OUT)
+        wanted = PageWanted(user_id, status, page_size, skipped, before)
+        found = await store.read(operations.page, principal_of(request), wanted)
+        return CloudOperationList([show(one) for one in found])
 
     @cloud.get("/v2/operations/{operation_id:str}", tag=TAG, operation_id="getOperation")
     async def get_operation(request: Req, operation_id: str) -> CloudOperation:
@@ -32,7 +63,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
         operation = await store.read(operations.get, principal, operation_id)
         if operations.is_overdue(operation):
             operation = await store.write(operations.get_current, principal, operation_id)
-        return shown(operation)
+        return show(operation)
 
     @cloud.delete("/v2/operations/{operation_id:str}", tag=TAG, operation_id="cancelOperation")
     async def cancel_operation(
@@ -45,10 +76,13 @@ def routes(store: Store, operations: OperationsService) -> Routes:
             raise OperationStateChangeRefused
         return Ok()
 
-    return Routes(internal=[create_operation, get_operation, cancel_operation])
+    def show(operation: Operation) -> CloudOperation:
+        return shown(operation, operations.proximity_otp(operation))
+
+    return Routes(internal=[create_operation, get_operation_list, get_operation, cancel_operation])
 
 
-def shown(operation: Operation) -> CloudOperation:
+def shown(operation: Operation, proximity_otp: str | None) -> CloudOperation:
     """The operation as a back end sees it."""
     return CloudOperation(
         operation_id=operation.id,
@@ -69,4 +103,6 @@ def shown(operation: Operation) -> CloudOperation:
         additional_data=operation.additional_map() or None,
         timestamp_finalized=operation.finalized_at,
         status_reason=operation.status_reason,
+        proximity_otp=proximity_otp,
+        risk_flags=operation.risk_flags,
     )

@@ -8,6 +8,7 @@ from litestar import Request
 
 from ringback.devices import MacTokenCheck, SignatureCheck
 from ringback.errors import (
+    InvalidActivation,
     InvalidOperation,
     MobileError,
     MobileTokenFailed,
@@ -20,12 +21,14 @@ from ringback.errors import (
 )
 from ringback.http import Ok, Routes, decode, mobile, remote_address
 from ringback.operations.answers import Answer
+from ringback.operations.languages import preferred_languages
 from ringback.operations.model import Verdict
 from ringback.operations.needs import Phones
-from ringback.operations.phone_view import format_time, preferred_languages, show_operation
+from ringback.operations.phone_view import format_time, show_operation
 from ringback.operations.reading import Shown
 from ringback.operations.schema_mobile import (
     ApprovalRequest,
+    HistoryRequest,
     ListRequest,
     OperationDetail,
     OperationIdRequest,
@@ -46,6 +49,7 @@ Req = Request[Any, Any, Any]
 TAG = "Mobile token"
 AUTHORIZE_URI = "/operation/authorize"
 CANCEL_URI = "/operation/cancel"
+HISTORY_URI = "/operation/history"
 _BASE = "/api/auth/token/app/operation"
 _REFUSALS: dict[Verdict, type[MobileError]] = {
     "NOT_AUTHENTICATED": MobileTokenFailed,
@@ -70,7 +74,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
             raise MobileTokenFailed(cause=error) from error
         outcome = await store.write(devices.check_mac_token, MacTokenCheck(header))
         if not outcome.valid:
-            raise MobileTokenFailed
+            raise InvalidActivation if outcome.proven else MobileTokenFailed
         return outcome.registration_id
 
     def detail_of(verdict: Verdict, found: Shown | None) -> OperationDetail:
@@ -85,6 +89,19 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
     async def operation_list(request: Req) -> OperationList:
         registration_id = await authenticated(request)
         found = await store.read(operations.pending, registration_id, _languages(request))
+        return OperationList(format_time(operations.now_ms()), [show_operation(*one) for one in found])
+
+    @mobile.post(
+        f"{_BASE}/history",
+        tag=TAG,
+        operation_id="mobileOperationHistory",
+        request=HistoryRequest,
+        header=[SIGNATURE_HEADER],
+    )
+    async def operation_history(request: Req, body: bytes) -> OperationList:
+        check = _signature_check(request, HISTORY_URI, body)
+        verdict, found = await store.write(operations.history, check, _languages(request))
+        _refuse(verdict)
         return OperationList(format_time(operations.now_ms()), [show_operation(*one) for one in found])
 
     @mobile.post(
@@ -125,6 +142,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
             check=check,
             operation_id=approval.id,
             data=approval.data,
+            otp=None if approval.proximity_check is None else approval.proximity_check.otp,
             address=remote_address(request),
             user_agent=request.headers.get("User-Agent"),
         )
@@ -151,7 +169,16 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         _refuse(await store.write(operations.reject, answer))
         return Ok()
 
-    return Routes(public=[operation_list, operation_detail, operation_claim, operation_authorize, operation_cancel])
+    return Routes(
+        public=[
+            operation_list,
+            operation_history,
+            operation_detail,
+            operation_claim,
+            operation_authorize,
+            operation_cancel,
+        ]
+    )
 
 
 def _signature_check(request: Req, uri_id: str, body: bytes) -> SignatureCheck:

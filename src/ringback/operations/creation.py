@@ -11,7 +11,8 @@ from ringback.errors import AppNotFound, TemplateNotFound, invalid_field
 from ringback.events import Events, OperationChanged
 from ringback.messages import Notice
 from ringback.operations import queries
-from ringback.operations.data import build_data, render_text
+from ringback.operations.data import build_data
+from ringback.operations.languages import choose
 from ringback.operations.model import DEFAULT_LANGUAGE, Operation, Template
 from ringback.operations.schema_cloud import CreateOperation
 from ringback.store import Tx
@@ -19,6 +20,8 @@ from ringback.store import Tx
 if TYPE_CHECKING:
     from ringback.audit import AuditLog
     from ringback.operations.needs import AppAccess, FanOut, Phones
+    from ringback.operations.proximity import Proximity
+    from ringback.operations.rendering import ReadyTexts
     from ringback.operations.templates import TemplatesService
     from ringback.principal import Principal
 
@@ -40,6 +43,7 @@ class Creation:
         audit: AuditLog,
         events: Events,
         templates: TemplatesService,
+        proximity: Proximity,
     ) -> None:
         self._clock = clock
         self._randomness = randomness
@@ -49,43 +53,24 @@ class Creation:
         self._audit = audit
         self._events = events
         self._templates = templates
+        self._proximity = proximity
 
     async def create(self, tx: Tx, principal: Principal, command: CreateOperation) -> Operation:
         """See OperationsService.create."""
-        if command.proximity_check_enabled:
-            raise invalid_field("proximityCheckEnabled", "The proximity check is not available yet.")
         app_ids = sorted(await self._access.apps_of(tx, principal))
         if not app_ids:
             raise AppNotFound
-        language = _language(command.language)
-        found = await self._templates.for_creation(tx, command.template, language)
-        if found is None:
+        template = await self._templates.for_creation(tx, command.template)
+        if template is None:
             raise TemplateNotFound
-        template, title, message = found
-        if template.proximity_check_enabled:
-            raise invalid_field("template", "This template asks for the proximity check, which is not available yet.")
-        if command.registration_id is not None:
-            await self._check_scope(tx, command, app_ids)
-        parameters = command.parameters or {}
-        operation = self._build(command, template, parameters)
+        texts = await self._templates.ready_texts(tx, template.operation_type)
+        registration_id, user_id = await self._scope(tx, command, app_ids)
+        operation = self._build(command, template, registration_id, user_id)
 
-        if operation.user_id is not None and not operation.silent:
-            notice = Notice(
-                user_id=operation.user_id,
-                app_ids=tuple(app_ids),
-                title=render_text(title or operation.operation_type, parameters),
-                message=render_text(message or "", parameters),
-                extras={
-                    "messageType": PUSH_TYPE,
-                    "operationId": operation.id,
-                    "operationName": operation.operation_type,
-                },
-                sound="default",
-                registration_id=operation.registration_id,
-                operation_id=operation.id,
-                deadline_ms=operation.expires_at,
+        if user_id is not None and not operation.silent:
+            await self._messages.fan_out(
+                tx, _notice(operation, user_id, app_ids, choose(texts, [_language(command.language)]))
             )
-            await self._messages.fan_out(tx, notice)
         await tx.run(queries.insert_operation, *msgspec.structs.astuple(operation))
         await tx.run(queries.insert_operation_apps, operation.id, _encode(app_ids).decode())
         await self._audit.record(
@@ -101,15 +86,29 @@ class Creation:
         await self._events.publish(tx, OperationChanged(operation.id, operation.user_id, operation.status, "CREATED"))
         return operation
 
-    async def _check_scope(self, tx: Tx, command: CreateOperation, app_ids: list[str]) -> None:
-        """An operation for one phone: it must be a phone of that user that this back end may know of."""
-        phone = await self._devices.registration(tx, command.registration_id or "")
+    async def _scope(self, tx: Tx, command: CreateOperation, app_ids: list[str]) -> tuple[str | None, str | None]:
+        """The one phone that may answer, if any, and the user; the phone must be one that this back end may know of.
+
+        Without a user the operation is the phone's user's.
+        """
+        registration_id = command.registration_id or command.activation_id
+        if registration_id is None:
+            return None, command.user_id
+        field = "registrationId" if command.registration_id else "activationId"
+        phone = await self._devices.registration(tx, registration_id)
         known = phone is not None and phone.app_id in app_ids
         if phone is None or not known or command.user_id not in {None, phone.user_id} or phone.status == "REMOVED":
-            hint = "There is no such registration of this user."
-            raise invalid_field("registrationId", hint, command.registration_id)
+            raise invalid_field(field, "There is no such registration of this user.", registration_id)
+        return registration_id, phone.user_id
 
-    def _build(self, command: CreateOperation, template: Template, parameters: dict[str, str]) -> Operation:
+    def _build(
+        self, command: CreateOperation, template: Template, registration_id: str | None, user_id: str | None
+    ) -> Operation:
+        parameters = command.parameters or {}
+        operation_id = new_id(self._clock, self._randomness)
+        checked = command.proximity_check_enabled
+        if checked is None:
+            checked = template.proximity_check_enabled or user_id is None
         now = self._clock.now_ms()
         expires_at = now + template.expiration_s * 1000
         if command.timestamp_expires is not None:
@@ -117,8 +116,8 @@ class Creation:
                 raise invalid_field("timestampExpires", "This time must be in the future.", command.timestamp_expires)
             expires_at = command.timestamp_expires
         return Operation(
-            id=new_id(self._clock, self._randomness),
-            user_id=command.user_id,
+            id=operation_id,
+            user_id=user_id,
             status="PENDING",
             template=template.name,
             operation_type=template.operation_type,
@@ -126,13 +125,14 @@ class Creation:
             parameters=_encode(parameters).decode() if parameters else "{}",
             additional_data="{}",
             external_id=command.external_id,
-            activation_flag=command.flag,
+            activation_flag=command.flag or command.activation_flag,
             risk_flags=template.risk_flags,
             language=command.language,
-            registration_id=command.registration_id,
+            registration_id=registration_id,
             signature_types=template.signature_types,
             failure_count=0,
             max_failure_count=template.max_failure_count,
+            proximity_seed_sealed=self._proximity.new_seed(operation_id) if checked else None,
             status_reason=None,
             silent=bool(command.silent),
             created_at=now,
@@ -140,6 +140,26 @@ class Creation:
             finalized_at=None,
             version=1,
         )
+
+
+def _notice(operation: Operation, user_id: str, app_ids: list[str], texts: ReadyTexts | None) -> Notice:
+    """The push that tells the user's phones."""
+    parameters = operation.parameter_map()
+    return Notice(
+        user_id=user_id,
+        app_ids=tuple(app_ids),
+        title=operation.operation_type if texts is None else texts.title(parameters),
+        message="" if texts is None else texts.message(parameters),
+        extras={
+            "messageType": PUSH_TYPE,
+            "operationId": operation.id,
+            "operationName": operation.operation_type,
+        },
+        sound="default",
+        registration_id=operation.registration_id,
+        operation_id=operation.id,
+        deadline_ms=operation.expires_at,
+    )
 
 
 def _language(asked: str | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ringback.errors import invalid_field
 
-_PARAMETER = re.compile(r"\$\{([^{}]*)\}")
+PARAMETER = re.compile(r"\$\{([^{}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -31,14 +31,9 @@ def build_data(template: str, parameters: Mapping[str, str]) -> str:
         value = parameters.get(match.group(1))
         return match.group(0) if value is None else escape_value(value)
 
-    return _PARAMETER.sub(replace, template)
+    return PARAMETER.sub(replace, template)
 
 
 def render_text(template: str, parameters: Mapping[str, str]) -> str:
     """A title or message for people."""
-    return _PARAMETER.sub(lambda match: parameters.get(match.group(1), match.group(0)), template)
-
-
-def parameters_in(template: str) -> list[str]:
-    """The names that a template mentions."""
-    return _PARAMETER.findall(template)
+    return PARAMETER.sub(lambda match: parameters.get(match.group(1), match.group(0)), template)

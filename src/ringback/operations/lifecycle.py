@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ringback.clock import Clock
 
 EXPIRY = job("operation expiry")
+PROXIMITY_OTP = "proximity_otp"
+"""Under this name the OTP that a phone sent is noted (PowerAuth server, additional data)."""
+
 _encode = msgspec.json.Encoder().encode
 _ACTIONS: dict[Event, str] = {
     "APPROVE": "operation.approve",
@@ -60,26 +63,44 @@ class Lifecycle:
             finalized_at=self._clock.now_ms(),
             version=operation.version + 1,
         )
-        await self._save(tx, principal, operation, finished, _ACTIONS[event], app_id, {**details, **(additional or {})})
+        await self._save(tx, principal, operation, finished, _ACTIONS[event], app_id, {**details, **_told(additional)})
         await self.published(tx, finished.id, finished.user_id, finished.status)
         return finished
 
     async def count_failure(
-        self, tx: Tx, principal: Principal, operation: Operation, cause: str, app_id: str | None
+        self,
+        tx: Tx,
+        principal: Principal,
+        operation: Operation,
+        cause: str,
+        app_id: str | None,
+        additional: dict[str, Any] | None = None,
     ) -> Operation:
-        """One approval that failed; the last one that is allowed ends the operation."""
+        """One approval that failed; the last one that is allowed ends the operation.
+
+        `additional`: what is noted about the phone; nothing of one that the operation's back end may not know of.
+        """
         failures = operation.failure_count + 1
         if failures >= operation.max_failure_count:
-            return await self.finish(tx, principal, operation, "FAIL", app_id=app_id, failure_count=failures)
-        counted = msgspec.structs.replace(operation, failure_count=failures, version=operation.version + 1)
+            return await self.finish(
+                tx, principal, operation, "FAIL", app_id=app_id, failure_count=failures, additional=additional
+            )
+        counted = msgspec.structs.replace(
+            operation,
+            failure_count=failures,
+            additional_data=_merged(operation, additional),
+            version=operation.version + 1,
+        )
         details = {"cause": cause, "failureCount": failures}
         await self._save(tx, principal, operation, counted, "operation.approve_failed", app_id, details)
+        await self._events.publish(tx, OperationChanged(counted.id, counted.user_id, counted.status, "ATTEMPT_FAILED"))
         return counted
 
     async def claim(self, tx: Tx, principal: Principal, operation: Operation, user_id: str, app_id: str) -> Operation:
         """The operation gets its user."""
         claimed = msgspec.structs.replace(operation, user_id=user_id, version=operation.version + 1)
         await self._save(tx, principal, operation, claimed, "operation.claim", app_id, {})
+        await self._events.publish(tx, OperationChanged(claimed.id, claimed.user_id, claimed.status, "CLAIMED"))
         return claimed
 
     async def expired(self, tx: Tx, operation_id: str, user_id: str | None) -> None:
@@ -124,6 +145,11 @@ class Lifecycle:
             user_id=after.user_id,
             details=details,
         )
+
+
+def _told(additional: dict[str, Any] | None) -> dict[str, Any]:
+    """What of it goes to the audit log: an OTP does not."""
+    return {name: value for name, value in (additional or {}).items() if name != PROXIMITY_OTP}
 
 
 def _merged(operation: Operation, additional: dict[str, Any] | None) -> str:

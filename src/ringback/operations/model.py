@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +21,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
 DEFAULT_LANGUAGE = "en"
 _decode_parameters = msgspec.json.Decoder(dict[str, str]).decode
 _decode_additional = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_types = msgspec.json.Decoder(list[str]).decode
+decode_signature_types = msgspec.json.Decoder(list[str]).decode
 
 
 def next_status(status: Status, event: Event) -> Status:
@@ -51,6 +52,7 @@ class Operation(msgspec.Struct, frozen=True):
     signature_types: str
     failure_count: int
     max_failure_count: int
+    proximity_seed_sealed: bytes | None
     status_reason: str | None
     silent: bool
     created_at: int
@@ -60,7 +62,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     def parameter_map(self) -> dict[str, str]:
         """The parameters, by name."""
-        return _decode_parameters(self.parameters)
+        return _decode_parameters(self.parameters) if self.parameters != "{}" else {}
 
     def additional_map(self) -> dict[str, Any]:
         """What was noted when it was approved or rejected."""
@@ -68,11 +70,21 @@ class Operation(msgspec.Struct, frozen=True):
 
     def signature_type_list(self) -> list[str]:
         """The signature types that approve it, such as `possession_knowledge`."""
-        return _decode_types(self.signature_types)
+        return decode_signature_types(self.signature_types)
+
+    def has_flag_of(self, flags: Collection[str]) -> bool:
+        """Whether a phone with these flags may answer."""
+        return self.activation_flag is None or self.activation_flag in flags
 
     def is_overdue(self, now_ms: int) -> bool:
         """Whether it still says PENDING though its time is over."""
         return self.status == "PENDING" and now_ms >= self.expires_at
+
+    def as_of(self, now_ms: int) -> Operation:
+        """As it is for whoever only looks: EXPIRED from its last millisecond on, also before the row says so."""
+        if not self.is_overdue(now_ms):
+            return self
+        return msgspec.structs.replace(self, status="EXPIRED", finalized_at=self.expires_at)
 
 
 class FoundOperation(msgspec.Struct, frozen=True):
@@ -97,7 +109,10 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """What phones show about an operation type in one language, with `${parameter}`; attributes and ui are JSON."""
+    """What phones show about an operation type in one language, with `${parameter}`.
+
+    `attributes`, `ui` and `result_texts` are JSON.
+    """
 
     operation_type: str
     language: str
@@ -105,6 +120,7 @@ class Texts(msgspec.Struct, frozen=True):
     message: str
     attributes: str
     ui: str | None
+    result_texts: str | None
 
 
 Verdict = Literal[

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 from ringback.store import Tx
 
 if TYPE_CHECKING:
-    from ringback.devices import MacTokenCheck, MacTokenOutcome, Registration, SignatureCheck, SignatureOutcome
+    from ringback.devices import (
+        MacTokenCheck,
+        MacTokenOutcome,
+        OfflineCheck,
+        OfflinePayload,
+        Registration,
+        SignatureCheck,
+        SignatureOutcome,
+    )
     from ringback.messages import Notice
     from ringback.principal import Principal
 
@@ -27,6 +35,20 @@ class Phones(Protocol):
         self, tx: Tx, check: SignatureCheck, *, allowed_types: frozenset[str] | None = None
     ) -> SignatureOutcome:
         """Checks a signature, moves the counter, counts a failure."""
+        ...
+
+    async def check_offline_signature(
+        self, tx: Tx, check: OfflineCheck, *, only_apps: frozenset[str] | None = None
+    ) -> SignatureOutcome:
+        """Checks digits that a person typed, as `check_signature`."""
+        ...
+
+    def offline_payload(self, registration: Registration, data: str, *, totp: str | None = None) -> OfflinePayload:
+        """A QR text for one phone; not inside a unit."""
+        ...
+
+    async def app_roles(self, tx: Tx, app_id: str) -> tuple[str, ...]:
+        """The roles of an app."""
         ...
 
     async def check_mac_token(self, tx: Tx, check: MacTokenCheck) -> MacTokenOutcome:

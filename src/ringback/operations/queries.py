@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from ringback.operations.model import Operation, Template, Texts
+from ringback.operations.model import Operation, Status, Template, Texts
 from ringback.store import Command, Query, columns
 
 _COLUMNS = columns(Operation)
@@ -19,15 +19,6 @@ def _operation(*values: Any) -> Operation:
 
 def _operation_and_app(*values: Any) -> tuple[Operation, str]:
     return _operation(*values[:-1]), values[-1]
-
-
-TemplateForCreation = tuple[Template, str | None, str | None]
-
-
-def _template_and_texts(*values: Any) -> TemplateForCreation:
-    size = len(Template.__struct_fields__)
-    fields = [*values[: size - 2], bool(values[size - 2]), values[size - 1]]
-    return Template(*fields), values[size], values[size + 1]
 
 
 operation_with_apps = Query(
@@ -54,10 +45,57 @@ pending_of_phone = Query(
     postgres=_PENDING_OF_PHONE.format(flags="json_array_elements_text($5::json)"),
 )
 
+_HISTORY_OF_PHONE = f"""SELECT {columns(Operation, "o")} FROM operations o
+    WHERE o.user_id = $1 AND (o.registration_id IS NULL OR o.registration_id = $2)
+    AND EXISTS (SELECT 1 FROM operation_apps a WHERE a.operation_id = o.id AND a.app_id = $3)
+    AND (o.activation_flag IS NULL OR o.activation_flag IN (SELECT value FROM {{flags}}))
+    ORDER BY o.id DESC LIMIT $5"""
+
+history_of_phone = Query(
+    "operation_history_of_phone",
+    "What a phone may see of its user's operations, in every status, newest first.",
+    _HISTORY_OF_PHONE.format(flags="json_each($4)"),
+    row=_operation,
+    postgres=_HISTORY_OF_PHONE.format(flags="json_array_elements_text($4::json)"),
+)
+
+
+def _page_of_user(name: str, condition: str) -> Query[str]:
+    # Ids only: what is skipped is counted in the index, and none of its rows is read.
+    sql = f"""SELECT o.id FROM operations o WHERE o.user_id = $1 AND o.id < $2{condition}
+    AND {{known}} ORDER BY o.id DESC LIMIT $4 OFFSET $5"""
+    known = "a.operation_id = o.id AND a.app_id"
+    return Query(
+        f"page_of_{name}_operations_of_user",
+        "The ids of some of a user's operations in some apps, newest first.",
+        sql.format(known=f"EXISTS (SELECT 1 FROM operation_apps a WHERE {known} IN (SELECT value FROM json_each($3)))"),
+        row=str,
+        # Not EXISTS: that becomes a join, after which PostgreSQL likes to read and sort all that the user has.
+        postgres=sql.format(
+            known=f"(SELECT min(a.app_id) FROM operation_apps a WHERE {known}"
+            " = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) IS NOT NULL"
+        ),
+    )
+
+
+page_of_user: dict[Status | None, Query[str]] = {
+    None: _page_of_user("all", ""),
+    # A literal, so that the index of what is pending serves.
+    **{status: _page_of_user(status.lower(), f" AND o.status = '{status}'") for status in get_args(Status)},
+}
+
+operations_by_ids = Query(
+    "operations_by_ids",
+    "Some operations; $1 is a JSON list.",
+    f"SELECT {_COLUMNS} FROM operations WHERE id IN (SELECT value FROM json_each($1))",
+    row=_operation,
+    postgres=f"SELECT {_COLUMNS} FROM operations WHERE id IN (SELECT json_array_elements_text($1::json))",
+)
+
 insert_operation = Command(
     "insert_operation",
     "A new operation.",
-    f"INSERT INTO operations({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n in range(22))})",
+    f"INSERT INTO operations({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n in range(23))})",
 )
 
 insert_operation_apps = Command(
@@ -90,11 +128,9 @@ expire_overdue = Query(
 
 template_for_creation = Query(
     "template_for_creation",
-    "A template with title and message in the language asked for, or else in English.",
-    f"SELECT {columns(Template, 't')}, x.title, x.message FROM operation_templates t"
-    " LEFT JOIN operation_texts x ON x.operation_type = t.operation_type AND x.language IN ($2, 'en')"
-    " WHERE t.name = $1 ORDER BY CASE WHEN x.language = $2 THEN 0 ELSE 1 END LIMIT 1",
-    row=_template_and_texts,
+    "One template, which the unit only reads.",
+    f"SELECT {columns(Template)} FROM operation_templates WHERE name = $1",
+    row=Template,
 )
 
 texts_of_type = Query(
@@ -150,7 +186,21 @@ delete_template = Command(
 insert_texts = Command(
     "insert_texts",
     "The texts of an operation type in one language.",
-    f"INSERT INTO operation_texts({columns(Texts)}) VALUES ($1, $2, $3, $4, $5, $6)",
+    f"INSERT INTO operation_texts({columns(Texts)}) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+)
+
+save_texts = Command(
+    "save_texts",
+    "The texts of an operation type in one language, in the place of those that there may be.",
+    f"INSERT INTO operation_texts({columns(Texts)}) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    " ON CONFLICT (operation_type, language) DO UPDATE SET title = excluded.title, message = excluded.message,"
+    " attributes = excluded.attributes, ui = excluded.ui, result_texts = excluded.result_texts",
+)
+
+delete_texts_in = Command(
+    "delete_texts_in_language",
+    "Forgets the texts of an operation type in one language.",
+    "DELETE FROM operation_texts WHERE operation_type = $1 AND language = $2",
 )
 
 delete_texts = Command(

@@ -11,7 +11,12 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
 
 class CreateOperation(msgspec.Struct, frozen=True, rename="camel"):
-    """A new operation. Without `userId` it belongs to whoever approves it first."""
+    """A new operation. Without `userId` it belongs to whoever claims or approves it first.
+
+    `registrationId` (or `activationId`): only this phone may answer, and its user is the operation's. `flag` (or
+    `activationFlag`): only phones with this flag may. `proximityCheckEnabled`: else the template decides, and an
+    operation that is nobody's is always checked.
+    """
 
     template: Id
     user_id: Id | None = None
@@ -23,10 +28,15 @@ class CreateOperation(msgspec.Struct, frozen=True, rename="camel"):
     proximity_check_enabled: bool | None = None
     silent: bool | None = None
     registration_id: Id | None = None
+    activation_id: Id | None = None
+    activation_flag: Text | None = None
 
 
 class CloudOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An operation as a back end sees it; times are Unix milliseconds."""
+    """An operation as a back end sees it; times are Unix milliseconds.
+
+    `proximityOtp`: to be shown near the person now. `riskFlags`: letters of the template, X, C and F.
+    """
 
     operation_id: str
     status: str
@@ -46,3 +56,11 @@ class CloudOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     additional_data: dict[str, Any] | None = None
     timestamp_finalized: int | None = None
     status_reason: str | None = None
+    proximity_otp: str | None = None
+    risk_flags: str = ""
+
+
+class CloudOperationList(msgspec.Struct, frozen=True):
+    """GET /v2/operations: newest first."""
+
+    operations: list[CloudOperation]

@@ -1,10 +1,15 @@
 """What phones send and get (Mobile Token API)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Moment = (
+    Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+    | Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+    | Annotated[str, msgspec.Meta(max_length=64)]
+)
 
 
 class AllowedSignatureType(msgspec.Struct, frozen=True):
@@ -14,12 +19,13 @@ class AllowedSignatureType(msgspec.Struct, frozen=True):
     variants: tuple[str, ...]
 
 
-class FormData(msgspec.Struct, frozen=True):
-    """What the person reads."""
+class FormData(msgspec.Struct, frozen=True, rename="camel"):
+    """What the person reads. `resultTexts`: what the app says when it is over, by success, reject and failure."""
 
     title: str
     message: str
     attributes: tuple[dict[str, Any], ...]
+    result_texts: Any | msgspec.UnsetType = msgspec.UNSET
 
 
 class MobileOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -34,11 +40,11 @@ class MobileOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     allowed_signature_type: AllowedSignatureType
     form_data: FormData
     status_reason: str | None = None
-    ui: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    ui: Any | msgspec.UnsetType = msgspec.UNSET
 
 
 class OperationList(msgspec.Struct, frozen=True, rename="camel"):
-    """The pending operations, with the server's time beside them."""
+    """Some operations, with the server's time beside them."""
 
     current_timestamp: str
     response_object: list[MobileOperation]
@@ -65,15 +71,32 @@ class OperationIdRequest(msgspec.Struct, frozen=True, rename="camel"):
     request_object: OperationId
 
 
+class HistoryRequest(msgspec.Struct, frozen=True):
+    """`{}`, under the phone's signature."""
+
+
 class ListRequest(msgspec.Struct, frozen=True):
     """`{}`."""
 
 
-class Approval(msgspec.Struct, frozen=True):
+class ProximityCheck(msgspec.Struct, frozen=True, rename="camel"):
+    """The OTP that the phone read near the person, how, and by the phone's clock when it came and when it was sent.
+
+    The times are Unix milliseconds or ISO 8601; the server's own clock decides, so nothing depends on them.
+    """
+
+    otp: Annotated[str, msgspec.Meta(max_length=64)]
+    type: Literal["QR_CODE", "DEEPLINK"] | None = None
+    timestamp_received: Moment | None = None
+    timestamp_sent: Moment | None = None
+
+
+class Approval(msgspec.Struct, frozen=True, rename="camel"):
     """The operation and the data that the person saw."""
 
     id: Id
     data: Annotated[str, msgspec.Meta(max_length=100_000)]
+    proximity_check: ProximityCheck | None = None
 
 
 class ApprovalRequest(msgspec.Struct, frozen=True, rename="camel"):

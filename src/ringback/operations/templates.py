@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ringback.errors import NativeTemplateNotFound, TemplateExists, invalid_field
 from ringback.operations import queries
-from ringback.operations.model import DEFAULT_LANGUAGE, Template, Texts
-from ringback.operations.schema_native import OperationTemplate, SignatureType, TemplateContent, TemplateTexts
+from ringback.operations.model import DEFAULT_LANGUAGE, Template
+from ringback.operations.schema_native import OperationTemplate, SignatureType, TemplateContent
+from ringback.operations.schema_texts import AmountText, KeyValueText, TemplateTexts, TextsContent
+from ringback.operations.texts import (
+    CACHE_ENTRIES,
+    CACHE_MS,
+    ByLanguage,
+    ReadyTextsCache,
+    delete_texts_in,
+    replace_texts,
+    save_texts,
+    texts_in,
+    texts_of,
+)
 from ringback.principal import Principal, job
 from ringback.store import Tx
 
 if TYPE_CHECKING:
     from ringback.audit import AuditLog
     from ringback.clock import Clock
-    from ringback.operations.queries import TemplateForCreation
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -28,7 +39,7 @@ SEEDS = (
         name="login",
         operation_type="login",
         data_template="A2",
-        texts=[TemplateTexts(DEFAULT_LANGUAGE, "Log in", "Do you want to log in?")],
+        texts=[TemplateTexts(language=DEFAULT_LANGUAGE, title="Log in", message="Do you want to log in?")],
     ),
     OperationTemplate(
         name="payment",
@@ -36,27 +47,17 @@ SEEDS = (
         data_template="A1*A${amount}${currency}*I${iban}",
         texts=[
             TemplateTexts(
-                DEFAULT_LANGUAGE,
-                "Approve payment",
-                "Do you want to pay ${amount} ${currency} to ${iban}?",
-                attributes=[
-                    {
-                        "id": "operation.amount",
-                        "type": "AMOUNT",
-                        "label": "Amount",
-                        "amount": "${amount}",
-                        "currency": "${currency}",
-                    },
-                    {"id": "operation.iban", "type": "KEY_VALUE", "label": "To account", "value": "${iban}"},
-                ],
+                language=DEFAULT_LANGUAGE,
+                title="Approve payment",
+                message="Do you want to pay ${amount} ${currency} to ${iban}?",
+                attributes=(
+                    AmountText(id="operation.amount", label="Amount", amount="${amount}", currency="${currency}"),
+                    KeyValueText(id="operation.iban", label="To account", value="${iban}"),
+                ),
             ),
         ],
     ),
 )
-
-
-CACHE_MS = 1_500
-CACHE_ENTRIES = 1_000
 
 
 class TemplatesService:
@@ -69,24 +70,30 @@ class TemplatesService:
     def __init__(self, *, clock: Clock, audit: AuditLog) -> None:
         self._clock = clock
         self._audit = audit
-        self._cached: dict[tuple[str, str], tuple[int, TemplateForCreation]] = {}
+        self._cached: dict[str, tuple[int, Template]] = {}
+        self._texts = ReadyTextsCache(clock=clock)
 
-    async def for_creation(self, tx: Tx, name: str, language: str) -> TemplateForCreation | None:
-        """A template with title and message in the language, or else in English; None when there is none."""
+    async def for_creation(self, tx: Tx, name: str) -> Template | None:
+        """A template; None when there is none of this name."""
         now = self._clock.now_ms()
-        cached = self._cached.get((name, language))
+        cached = self._cached.get(name)
         if cached is not None and 0 <= now - cached[0] < CACHE_MS:
             return cached[1]
-        found = await tx.one(queries.template_for_creation, name, language)
+        found = await tx.one(queries.template_for_creation, name)
         if found is not None:
             if len(self._cached) >= CACHE_ENTRIES:
                 self._cached.clear()
-            self._cached[name, language] = (now, found)
+            self._cached[name] = (now, found)
         return found
 
+    async def ready_texts(self, tx: Tx, operation_type: str) -> ByLanguage:
+        """The texts of an operation type by language, ready to be filled in."""
+        return await self._texts.by_language(tx, operation_type)
+
     def forget(self) -> None:
-        """Drops what is cached: a template was changed."""
+        """Drops what is cached: a template, or its texts, were changed."""
         self._cached.clear()
+        self._texts.forget()
 
     async def seed_templates(self, tx: Tx) -> None:
         """Writes `login` and `payment` when there is no template at all; what was deleted stays deleted."""
@@ -132,7 +139,7 @@ class TemplatesService:
         )
         if before.operation_type != row.operation_type and len(sharing) == 1:
             await tx.run(queries.delete_texts, before.operation_type)
-        await self._write_texts(tx, replaced)
+        await replace_texts(tx, replaced.operation_type, replaced.texts)
         await self._record(tx, principal, "replace", name)
         return replaced
 
@@ -147,6 +154,25 @@ class TemplatesService:
             await tx.run(queries.delete_texts, template.operation_type)
         await self._record(tx, principal, "delete", name)
 
+    async def texts(self, tx: Tx, name: str, language: str) -> TemplateTexts:
+        """The texts of a template in one language. Raises NativeTemplateNotFound, TextsNotFound."""
+        return await texts_in(tx, (await self._find(tx, name)).operation_type, language)
+
+    async def save_texts(
+        self, tx: Tx, principal: Principal, name: str, language: str, content: TextsContent
+    ) -> TemplateTexts:
+        """New or other texts in one language. Raises NativeTemplateNotFound."""
+        template = await self._find(tx, name)
+        saved = await save_texts(tx, template.operation_type, language, content)
+        await self._record(tx, principal, "save_texts", name, {"language": language})
+        return saved
+
+    async def delete_texts(self, tx: Tx, principal: Principal, name: str, language: str) -> None:
+        """Forgets one language. Raises NativeTemplateNotFound, TextsNotFound, InvalidRequest for the last one."""
+        template = await self._find(tx, name)
+        await delete_texts_in(tx, template.operation_type, language)
+        await self._record(tx, principal, "delete_texts", name, {"language": language})
+
     async def _find(self, tx: Tx, name: str) -> Template:
         template = await tx.one(queries.template_by_name, name)
         if template is None:
@@ -154,7 +180,6 @@ class TemplatesService:
         return template
 
     async def _shown(self, tx: Tx, template: Template) -> OperationTemplate:
-        texts = await tx.all(queries.texts_of_type, template.operation_type)
         return OperationTemplate(
             name=template.name,
             operation_type=template.operation_type,
@@ -164,30 +189,21 @@ class TemplatesService:
             expiration_seconds=template.expiration_s,
             risk_flags=template.risk_flags,
             proximity_check_enabled=template.proximity_check_enabled,
-            texts=[_shown_texts(one) for one in texts],
+            texts=await texts_of(tx, template.operation_type),
         )
 
     async def _insert(self, tx: Tx, principal: Principal, template: OperationTemplate) -> None:
         row = _row(template)
         await tx.run(queries.insert_template, *msgspec.structs.astuple(row)[:-1])
-        await self._write_texts(tx, template)
+        await replace_texts(tx, template.operation_type, template.texts)
         await self._record(tx, principal, "create", template.name)
 
-    async def _write_texts(self, tx: Tx, template: OperationTemplate) -> None:
-        await tx.run(queries.delete_texts, template.operation_type)
-        for one in template.texts:
-            await tx.run(
-                queries.insert_texts,
-                template.operation_type,
-                one.language,
-                one.title,
-                one.message,
-                _encode(one.attributes).decode(),
-                None if one.ui is None else _encode(one.ui).decode(),
-            )
-
-    async def _record(self, tx: Tx, principal: Principal, what: str, name: str) -> None:
-        await self._audit.record(tx, principal, f"{SUBJECT}.{what}", subject_kind=SUBJECT, subject_id=name)
+    async def _record(
+        self, tx: Tx, principal: Principal, what: str, name: str, details: dict[str, Any] | None = None
+    ) -> None:
+        await self._audit.record(
+            tx, principal, f"{SUBJECT}.{what}", subject_kind=SUBJECT, subject_id=name, details=details
+        )
 
 
 def _row(template: OperationTemplate) -> Template:
@@ -204,19 +220,7 @@ def _row(template: OperationTemplate) -> Template:
     )
 
 
-def _shown_texts(texts: Texts) -> TemplateTexts:
-    return TemplateTexts(
-        language=texts.language,
-        title=texts.title,
-        message=texts.message,
-        attributes=_decode(texts.attributes),
-        ui=None if texts.ui is None else _decode(texts.ui),
-    )
-
-
 def _check(template: OperationTemplate) -> None:
-    if template.proximity_check_enabled:
-        raise invalid_field("proximityCheckEnabled", "The proximity check is not available yet.")
     languages = [one.language for one in template.texts]
     if len(set(languages)) != len(languages):
         raise invalid_field("texts", "Each language may come once.")

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from ringback.protocols.powerauth.base64_text import decode_base64, encode_base64
-from ringback.protocols.powerauth.ecies import SH1_TOKEN_CREATE, EciesResponse, activation_base
-from ringback.protocols.powerauth.ecies_client import EciesClientSession, seal_request
+from ringback.protocols.powerauth.ecies import SH1_TOKEN_CREATE, EciesResponse
+from ringback.protocols.powerauth.ecies_client import EciesClientSession
 from ringback.protocols.powerauth.errors import PowerAuthProtocolError, StatusBlobRefused
 from ringback.protocols.powerauth.headers import (
     SIGNATURE_HEADER,
@@ -31,6 +31,7 @@ from ringback.protocols.powerauth.temporary_key_client import TemporaryKey
 from ringback.protocols.powerauth.token import token_digest
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone.configuration import read_configuration
+from ringback.softphone.encrypted import finish_encrypted, seal_for_activation
 from ringback.softphone.errors import BiometryOff, ServerNotGenuine
 from ringback.softphone.state import KEY_SIZE, PhoneState
 from ringback.softphone.wire import NewMacToken, PhoneRequest, Plain, StatusAnswer, plain_body
@@ -73,7 +74,7 @@ def sign(
     version = protocol_version(state.protocol_version)
     nonce = random(16)
     data = normalized_data(method, uri_id, nonce, body, configuration.app_secret)
-    components = compute_components(_factor_keys(state, unlock), state.counter_data, data)
+    components = compute_components(factor_keys_of(state, unlock), state.counter_data, data)
     header = SignatureHeader(
         version=version,
         activation_id=state.activation_id,
@@ -94,7 +95,8 @@ def signed_request(
     return advanced, PhoneRequest(path, body, {SIGNATURE_HEADER: header}, "signature")
 
 
-def _factor_keys(state: PhoneState, unlock: Unlock) -> tuple[bytes, ...]:
+def factor_keys_of(state: PhoneState, unlock: Unlock) -> tuple[bytes, ...]:
+    """The keys of the factors, in the order in which they are chained. Raises BiometryOff."""
     keys = [state.possession_key]
     if unlock.pin is not None:
         keys.append(state.knowledge_key(unlock.pin))
@@ -187,34 +189,57 @@ def _compare_counters(state: PhoneState, blob: StatusBlob) -> tuple[PhoneState, 
     return state, "lost", 0
 
 
-def begin_mac_token(
-    state: PhoneState, unlock: Unlock, temporary_key: TemporaryKey, random: Random, now_ms: int
+def begin_encrypted_signed(
+    state: PhoneState,
+    unlock: Unlock,
+    path: str,
+    uri_id: str,
+    shared_info1: str,
+    content: object,
+    *,
+    temporary_key: TemporaryKey | None,
+    random: Random,
+    now_ms: int,
+    sign_content: bool = False,
 ) -> tuple[PhoneState, tuple[PhoneRequest, EciesClientSession]]:
-    """The request of token/create: encrypted, then signed over the encrypted body. `now_ms` is the server's time."""
-    configuration = read_configuration(state.sdk_config)
-    envelope, session = seal_request(
-        b"{}",
-        version=protocol_version(state.protocol_version),
-        public_key=temporary_key.public_key,
-        shared_info1=SH1_TOKEN_CREATE,
-        base=activation_base(state.transport_key, configuration.app_secret),
-        application_key=configuration.app_key,
-        random=random,
-        now_ms=now_ms,
-        activation_id=state.activation_id,
-        temporary_key_id=temporary_key.key_id,
+    """A POST that is encrypted in activation scope, then signed over the encrypted body.
+
+    It has no encryption header: the signature header names version, app and activation already. `now_ms` is the
+    server's time; temporary_key: None in versions that have none. The answer is for `encrypted.finish_encrypted`.
+    `sign_content`: the content is signed, then encrypted, as the SDK does it at the endpoints of applications.
+    """
+    envelope, session = seal_for_activation(
+        state, shared_info1, content, temporary_key=temporary_key, random=random, now_ms=now_ms
     )
     body = msgspec.json.encode(envelope)
-    advanced, request = signed_request(state, unlock, "/pa/v3/token/create", "/pa/token/create", body, random)
-    return advanced, (request, session)
+    signed = msgspec.json.encode(content) if sign_content else body
+    advanced, header = sign(state, unlock, method="POST", uri_id=uri_id, body=signed, random=random)
+    return advanced, (PhoneRequest(path, body, {SIGNATURE_HEADER: header}, "signature"), session)
+
+
+def begin_mac_token(
+    state: PhoneState, unlock: Unlock, temporary_key: TemporaryKey | None, random: Random, now_ms: int
+) -> tuple[PhoneState, tuple[PhoneRequest, EciesClientSession]]:
+    """The request of token/create; see `begin_encrypted_signed`."""
+    return begin_encrypted_signed(
+        state,
+        unlock,
+        "/pa/v3/token/create",
+        "/pa/token/create",
+        SH1_TOKEN_CREATE,
+        {},
+        temporary_key=temporary_key,
+        random=random,
+        now_ms=now_ms,
+    )
 
 
 def finish_mac_token(state: PhoneState, session: EciesClientSession, answer: EciesResponse) -> PhoneState:
     """The state with the new MAC token. Raises ServerNotGenuine."""
+    created = finish_encrypted(session, answer, NewMacToken)
     try:
-        created = msgspec.json.decode(session.open_response(answer), type=NewMacToken)
         secret = decode_base64(created.token_secret, limit=KEY_SIZE)
-    except (PowerAuthProtocolError, msgspec.DecodeError) as error:
+    except PowerAuthProtocolError as error:
         raise ServerNotGenuine(cause=error) from error
     if len(secret) != KEY_SIZE:
         raise ServerNotGenuine

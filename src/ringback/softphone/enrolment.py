@@ -15,10 +15,10 @@ from ringback.protocols.powerauth.derived_keys import derive_activation_keys
 from ringback.protocols.powerauth.ecies import (
     SH1_ACTIVATION_LAYER_2,
     SH1_APPLICATION,
+    EciesEnvelope,
     EciesResponse,
-    application_base,
 )
-from ringback.protocols.powerauth.ecies_client import EciesClientSession, seal_request
+from ringback.protocols.powerauth.ecies_client import EciesClientSession
 from ringback.protocols.powerauth.errors import PowerAuthProtocolError
 from ringback.protocols.powerauth.fingerprint import activation_fingerprint
 from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, EncryptionHeader, build_encryption_header
@@ -38,8 +38,9 @@ from ringback.protocols.powerauth.temporary_key_client import (
 )
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone.configuration import AppConfiguration, read_configuration
+from ringback.softphone.encrypted import seal_for_app
 from ringback.softphone.errors import ServerNotGenuine
-from ringback.softphone.state import KEY_SIZE, PhoneState, seal_device_private_key, seal_knowledge_key
+from ringback.softphone.state import DEFAULT_VERSION, KEY_SIZE, PhoneState, seal_device_private_key, seal_knowledge_key
 from ringback.softphone.wire import ActivationLayer1, ActivationLayer2, EncodedJwt, PhoneRequest, Plain, plain_body
 
 Random = Callable[[int], bytes]
@@ -105,49 +106,56 @@ def begin_activation(
     *,
     server_url: str,
     sdk_config: str,
-    temporary_key: TemporaryKey,
-    code: str,
+    temporary_key: TemporaryKey | None,
+    code: str = "",
     name: str,
     platform: str,
     device_info: str,
     random: Random,
     now_ms: int,
-    version: str = "3.3",
+    version: str = DEFAULT_VERSION,
+    kind: str = "CODE",
+    identity: dict[str, str] | None = None,
+    otp: str | None = None,
+    custom_attributes: dict[str, object] | None = None,
 ) -> tuple[PhoneRequest, PendingActivation]:
-    """The request of activation/create: layer 2 with the device's public key, sealed inside layer 1 with the code.
+    """The request of activation/create: layer 2 with the device's public key, sealed inside layer 1 with the identity.
 
-    `now_ms` is the server's time. Source: PowerAuth specification, "Activation via Activation Code", key exchange.
+    `now_ms` is the server's time. temporary_key: None in versions that have none. kind, identity: other ways to say who
+    activates than by `code`; custom_attributes: what the app tells its back end beside it. Source: PowerAuth
+    specification, "Activation via Activation Code", key exchange.
     """
     configuration = read_configuration(sdk_config)
+    spoken = protocol_version(version)
     private_key = generate_private_key()
 
-    def seal(content: object, shared_info1: str) -> tuple[msgspec.Struct, EciesClientSession]:
-        return seal_request(
-            msgspec.json.encode(content),
-            version=protocol_version(version),
-            public_key=temporary_key.public_key,
-            shared_info1=shared_info1,
-            base=application_base(configuration.app_secret),
-            application_key=configuration.app_key,
+    def seal(content: object, shared_info1: str) -> tuple[EciesEnvelope, EciesClientSession]:
+        return seal_for_app(
+            configuration,
+            spoken,
+            shared_info1,
+            content,
+            temporary_key=temporary_key,
             random=random,
             now_ms=now_ms,
-            temporary_key_id=temporary_key.key_id,
         )
 
     device_public = public_key_to_bytes(private_key.public_key(), compressed=True)
-    inner_envelope, inner = seal(
-        {
-            "devicePublicKey": encode_base64(device_public),
-            "activationName": name,
-            "platform": platform,
-            "deviceInfo": device_info,
-        },
-        SH1_ACTIVATION_LAYER_2,
-    )
-    outer_envelope, outer = seal(
-        {"type": "CODE", "identityAttributes": {"code": code}, "activationData": inner_envelope}, SH1_APPLICATION
-    )
-    header = build_encryption_header(EncryptionHeader(protocol_version(version), configuration.app_key))
+    layer2 = {
+        "devicePublicKey": encode_base64(device_public),
+        "activationName": name,
+        "platform": platform,
+        "deviceInfo": device_info,
+    }
+    if otp is not None:
+        layer2["activationOtp"] = otp
+    inner_envelope, inner = seal(layer2, SH1_ACTIVATION_LAYER_2)
+    attributes = {"code": code} if identity is None else identity
+    layer1 = {"type": kind, "identityAttributes": attributes, "activationData": inner_envelope}
+    if custom_attributes is not None:
+        layer1["customAttributes"] = custom_attributes
+    outer_envelope, outer = seal(layer1, SH1_APPLICATION)
+    header = build_encryption_header(EncryptionHeader(spoken, configuration.app_key))
     request = PhoneRequest("/pa/v3/activation/create", msgspec.json.encode(outer_envelope), {ENCRYPTION_HEADER: header})
     return request, PendingActivation(server_url, sdk_config, name, private_key, outer, inner)
 

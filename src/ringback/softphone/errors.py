@@ -10,8 +10,12 @@ PhoneError
 ├── ServerUnreachable       no answer came
 ├── ServerNotGenuine        an answer came that the real server cannot have sent
 ├── OperationUnknown        the operation is not in this phone's list
+├── OperationLinkRefused    the link or QR code does not lead to an operation
+├── QrRefused               the QR code of an offline request is not genuine
+├── FactorNotAllowedOffline these factors cannot answer an offline request
 └── RefusedByServer         the server said no: `http_status`, `server_code`, `server_message`
     ├── ActivationRefused   the code is used up, expired or wrong
+    ├── RecoveryRefused     the recovery code or PUK is wrong, or no longer good
     ├── FactorsRefused      these factors are not accepted here
     ├── SignatureRefused    wrong PIN, or the phone is blocked
     └── MacTokenRefused     the server does not take the phone's MAC token any more
@@ -62,6 +66,18 @@ class OperationUnknown(PhoneError):
     """There is no such pending operation for this phone; `ringback phone list` shows those that are."""
 
 
+class OperationLinkRefused(PhoneError):
+    """This link does not lead to an operation. It needs `oid`, and `potp` where the server asks for it."""
+
+
+class QrRefused(PhoneError):
+    """This is not the QR code of an offline request. Copy its whole text, with the line feeds."""
+
+
+class FactorNotAllowedOffline(PhoneError):
+    """This request takes one factor beside possession: the PIN, or biometry where the QR code allows it."""
+
+
 class RefusedByServer(PhoneError):
     """The server refused the request."""
 
@@ -75,6 +91,16 @@ class RefusedByServer(PhoneError):
 
 class ActivationRefused(RefusedByServer):
     """The server does not take this activation code: it is wrong, used or expired. Ask for a new one."""
+
+
+class RecoveryRefused(RefusedByServer):
+    """The server does not take this recovery code and PUK."""
+
+    def __init__(self, http_status: int, server_code: str, server_message: str, puk_index: int | None) -> None:
+        """`puk_index`: which PUK, counted from 1, it is the turn of; None when no PUK helps."""
+        self.puk_index = puk_index
+        hint = "" if puk_index is None else f"{self.default_message()} It is the turn of PUK number {puk_index}."
+        super().__init__(http_status, server_code, server_message, hint)
 
 
 class SignatureRefused(RefusedByServer):

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from ringback.clock import Clock, Randomness, SystemClock, SystemRandomness
-from ringback.protocols.powerauth.ecies import EciesResponse
+from ringback.protocols.powerauth.ecies import SH1_ACTIVATION, SH1_RECOVERY_CONFIRM, SH1_VAULT_UNLOCK, EciesResponse
+from ringback.protocols.powerauth.ecies_client import EciesClientSession
+from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.protocols.powerauth.temporary_key_client import TemporaryKey
 from ringback.softphone import client, enrolment
 from ringback.softphone.client import POSSESSION, PhoneStatus, Unlock
-from ringback.softphone.configuration import AppConfiguration, read_code, read_configuration
-from ringback.softphone.errors import OperationUnknown, RefusedByServer
+from ringback.softphone.configuration import read_code, read_configuration
+from ringback.softphone.detail import DetailAnswer, PhoneDetail
+from ringback.softphone.encrypted import begin_encrypted, finish_encrypted
 from ringback.softphone.http import PhoneConnection
+from ringback.softphone.operations import OperationsOfPhone
 from ringback.softphone.push_stream import STREAM_PATH, PushStream
-from ringback.softphone.state import PhoneState, StateKeeper
+from ringback.softphone.recovery import (
+    RECOVERY,
+    RecoveryConfirmed,
+    SpawnedActivation,
+    recovery_identity,
+    told_recovery,
+)
+from ringback.softphone.server_side import ServerSide
+from ringback.softphone.state import DEFAULT_VERSION, PhoneState, StateKeeper
+from ringback.softphone.vault import SIGN_WITH_DEVICE_KEY, UnlockedVault, open_vault_key, sign_with_device_key
 from ringback.softphone.wire import (
-    EncodedJwt,
-    OperationList,
-    PhoneOperation,
+    ActivationRecovery,
     PhoneRequest,
     Plain,
-    ServerState,
     StatusAnswer,
     StatusOnly,
     plain_body,
@@ -35,17 +45,20 @@ T = TypeVar("T")
 
 PLATFORM = "ringback"
 DEVICE_INFO = "software phone"
-_OPERATION = "/api/auth/token/app/operation"
 
 
-class Activated(msgspec.Struct, frozen=True, rename="camel"):
-    """A phone was activated; the back end has still to commit it. The fingerprint is for a person to compare."""
+class Activated(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A phone was activated; unless an OTP or a PUK did it, the back end has still to commit it.
+
+    The fingerprint is for a person to compare; `recovery`, in apps that have it, for a person to write down.
+    """
 
     activation_id: str
     fingerprint: str
+    recovery: ActivationRecovery | None = None
 
 
-class Phone:
+class Phone(OperationsOfPhone):
     """One phone. Every method raises `PhoneError`s, whose messages are for people; `async with` closes the connection.
 
     Signed requests go one after the other, since the server follows the counter only forward; the new counter is saved
@@ -66,8 +79,7 @@ class Phone:
         self._random = (randomness or SystemRandomness()).bytes
         self._connection = PhoneConnection(session, timeout_seconds)
         self._signing = asyncio.Lock()
-        self._temporary_keys: dict[str | None, TemporaryKey] = {}
-        self._server_ahead_ms: int | None = None
+        self.server = ServerSide(self._connection, self._clock, self._random)
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,30 +99,92 @@ class Phone:
         return self._keeper.load()
 
     async def activate(
-        self, server_url: str, sdk_config: str, code: str, *, name: str, pin: str, biometry: bool = True
+        self,
+        server_url: str,
+        sdk_config: str,
+        code: str,
+        *,
+        name: str,
+        pin: str,
+        biometry: bool = True,
+        version: str = DEFAULT_VERSION,
+        otp: str | None = None,
     ) -> Activated:
         """Exchanges keys. `code`: an activation code, or the text of its QR code, whose signature is then checked.
 
-        Raises ConfigurationRefused, CodeRefused, ActivationRefused.
+        `version`: the protocol version that this phone speaks from now on. `otp`: what the person was told beside the
+        code. Raises ConfigurationRefused, CodeRefused, ActivationRefused.
+        """
+        identity = {"code": read_code(code, read_configuration(sdk_config))}
+        return await self.activate_by(
+            server_url,
+            sdk_config,
+            "CODE",
+            identity,
+            name=name,
+            pin=pin,
+            biometry=biometry,
+            version=version,
+            otp=otp,
+        )
+
+    async def activate_by_recovery(
+        self,
+        server_url: str,
+        sdk_config: str,
+        recovery_code: str,
+        puk: str,
+        *,
+        name: str,
+        pin: str,
+        biometry: bool = True,
+        version: str = DEFAULT_VERSION,
+    ) -> Activated:
+        """Takes the place of a lost phone. Raises ConfigurationRefused, CodeRefused, RecoveryRefused."""
+        identity = recovery_identity(recovery_code, puk)
+        return await self.activate_by(
+            server_url, sdk_config, RECOVERY, identity, name=name, pin=pin, biometry=biometry, version=version
+        )
+
+    async def activate_by(
+        self,
+        server_url: str,
+        sdk_config: str,
+        kind: str,
+        identity: dict[str, str],
+        *,
+        name: str,
+        pin: str,
+        biometry: bool = True,
+        version: str = DEFAULT_VERSION,
+        otp: str | None = None,
+        custom_attributes: dict[str, object] | None = None,
+    ) -> Activated:
+        """Exchanges keys as whoever the identity attributes prove. `kind`: CODE, RECOVERY, DIRECT or CUSTOM.
+
+        Raises ConfigurationRefused, ActivationRefused, RecoveryRefused.
         """
         configuration = read_configuration(sdk_config)
-        plain_code = read_code(code, configuration)
-        temporary_key = await self._temporary_key(server_url, configuration, None)
+        temporary_key = await self.server.encryption_key(server_url, configuration, None, version)
         request, pending = enrolment.begin_activation(
             server_url=server_url,
             sdk_config=sdk_config,
             temporary_key=temporary_key,
-            code=plain_code,
+            kind=kind,
+            identity=identity,
+            otp=otp,
+            custom_attributes=custom_attributes,
             name=name,
             platform=PLATFORM,
             device_info=DEVICE_INFO,
             random=self._random,
-            now_ms=self._server_now_ms(),
+            now_ms=self.server.now_ms(),
+            version=version,
         )
         answer = await self._connection.send(server_url, request, EciesResponse)
         state = enrolment.finish_activation(pending, answer, pin=pin, biometry=biometry, random=self._random)
         self._keeper.save(state)
-        return Activated(state.activation_id, enrolment.fingerprint(state))
+        return Activated(state.activation_id, enrolment.fingerprint(state), told_recovery(pending, answer))
 
     async def status(self) -> PhoneStatus:
         """What the server says about this phone; when the server's counter is ahead, the phone catches up."""
@@ -139,11 +213,9 @@ class Phone:
 
     async def create_token(self, unlock: Unlock = POSSESSION) -> str:
         """Gets a new MAC token, which proves requests that only read. Returns its id."""
-        state = self.state
-        configuration = read_configuration(state.sdk_config)
         async with self._signing:
-            temporary_key = await self._temporary_key(state.server_url, configuration, state)
-            now_ms = self._server_now_ms()
+            temporary_key = await self._activation_key()
+            now_ms = self.server.now_ms()
             request, session = self._keeper.update(
                 lambda state: client.begin_mac_token(state, unlock, temporary_key, self._random, now_ms)
             )
@@ -155,42 +227,120 @@ class Phone:
 
         return self._keeper.update(keep)
 
-    async def list_operations(self) -> list[PhoneOperation]:
-        """What waits for this phone's answer."""
-        answer = await self._send(await self._token_request(f"{_OPERATION}/list", {}), OperationList)
+    async def token_header(self) -> str:
+        """An X-PowerAuth-Token header for a request to somebody else's server, who has it verified."""
+        if self.state.mac_token_id is None:
+            await self.create_token()
+        await self.server.ask_time_once(self.state.server_url)
+        return client.mac_token_header(self.state, self._random, self.server.now_ms())[TOKEN_HEADER]
+
+    async def send_encrypted(
+        self, path: str, shared_info1: str, content: object, shape: type[T], *, with_token: bool = False
+    ) -> T:
+        """An encrypted request of activation scope; its opened answer. `with_token`: with the MAC token's proof."""
+        temporary_key = await self._activation_key()
+        request, session = begin_encrypted(
+            self.state,
+            path,
+            shared_info1,
+            content,
+            temporary_key=temporary_key,
+            random=self._random,
+            now_ms=self.server.now_ms(),
+        )
+        if with_token:
+            await self.server.ask_time_once(self.state.server_url)
+            proof = client.mac_token_header(self.state, self._random, self.server.now_ms())
+            request = PhoneRequest(path, request.body, request.headers | proof, "mac token")
+        return finish_encrypted(session, await self._send(request, EciesResponse), shape)
+
+    async def send_encrypted_signed(
+        self,
+        unlock: Unlock,
+        path: str,
+        uri_id: str,
+        shared_info1: str,
+        content: object,
+        shape: type[T],
+        *,
+        sign_content: bool = False,
+    ) -> T:
+        """An encrypted request with a signature over the encrypted body; its opened answer. Raises SignatureRefused.
+
+        `sign_content`: the signature is over what is encrypted instead.
+        """
+        async with self._signing:
+            temporary_key = await self._activation_key()
+            now_ms = self.server.now_ms()
+
+            def change(state: PhoneState) -> tuple[PhoneState, tuple[PhoneRequest, EciesClientSession]]:
+                return client.begin_encrypted_signed(
+                    state,
+                    unlock,
+                    path,
+                    uri_id,
+                    shared_info1,
+                    content,
+                    temporary_key=temporary_key,
+                    random=self._random,
+                    now_ms=now_ms,
+                    sign_content=sign_content,
+                )
+
+            request, session = self._keeper.update(change)
+            return finish_encrypted(session, await self._send(request, EciesResponse), shape)
+
+    async def unlock_vault(self, reason: str, unlock: Unlock) -> bytes:
+        """The key of what the phone keeps sealed, 16 bytes. reason: one of `vault.REASONS`.
+
+        Raises SignatureRefused, FactorsRefused.
+        """
+        path, content = "/pa/v3/vault/unlock", {"reason": reason}
+        answer = await self.send_encrypted_signed(
+            unlock, path, "/pa/vault/unlock", SH1_VAULT_UNLOCK, content, UnlockedVault
+        )
+        return open_vault_key(self.state, answer)
+
+    async def sign_with_device_key(self, data: bytes, unlock: Unlock) -> bytes:
+        """An ECDSA signature (DER) that anybody can verify with the device's public key; opens the vault for it."""
+        vault_key = await self.unlock_vault(SIGN_WITH_DEVICE_KEY, unlock)
+        return sign_with_device_key(self.state, vault_key, data)
+
+    async def detail(self, unlock: Unlock) -> PhoneDetail:
+        """What the server calls this phone. That takes a MAC token of two factors: the phone makes one and keeps it."""
+        await self.create_token(unlock)
+        path = "/pa/v3/activation/detail"
+        answer = await self.send_encrypted(path, SH1_ACTIVATION, {}, DetailAnswer, with_token=True)
         return answer.response_object
 
-    async def operation_detail(self, operation_id: str) -> PhoneOperation:
-        """One operation. Raises OperationUnknown."""
-        request = await self._token_request(f"{_OPERATION}/detail", {"id": operation_id})
-        try:
-            return (await self._send(request, Plain[PhoneOperation])).response_object
-        except RefusedByServer as error:
-            if error.server_code == "INVALID_OPERATION":
-                raise OperationUnknown(cause=error) from error
-            raise
+    async def rename(self, name: str, unlock: Unlock) -> PhoneDetail:
+        """Calls the phone something else, at the server and here. Raises SignatureRefused, RefusedByServer."""
+        path, uri_id, content = "/pa/v3/activation/rename", "/pa/activation/rename", {"activationName": name}
+        answer = await self.send_encrypted_signed(
+            unlock, path, uri_id, SH1_ACTIVATION, content, DetailAnswer, sign_content=True
+        )
+        self._keeper.update(lambda state: (msgspec.structs.replace(state, activation_name=name), None))
+        return answer.response_object
 
-    async def approve(self, operation_id: str, unlock: Unlock) -> PhoneOperation:
-        """Approves what the phone shows: the operation's data are fetched and sent back under the signature.
+    async def confirm_recovery_code(self, recovery_code: str, unlock: Unlock) -> bool:
+        """Says that the person has the postcard; whether somebody said so before. Raises RecoveryRefused."""
+        path, uri_id, content = "/pa/v3/recovery/confirm", "/pa/recovery/confirm", {"recoveryCode": recovery_code}
+        answer = await self.send_encrypted_signed(
+            unlock, path, uri_id, SH1_RECOVERY_CONFIRM, content, RecoveryConfirmed
+        )
+        return answer.already_confirmed
 
-        Raises OperationUnknown, SignatureRefused, RefusedByServer (finished, expired, cancelled meanwhile).
-        """
-        operation = await self.operation_detail(operation_id)
-        await self.approve_shown(operation, unlock)
-        return operation
+    async def spawn_activation(self, app_id: str, otp: str, unlock: Unlock) -> SpawnedActivation:
+        """An activation code for another app, whose phone has to send the same OTP. Raises RefusedByServer."""
+        path, content = "/api/activation/code", {"requestObject": {"applicationId": app_id, "otp": otp}}
+        return await self.send_encrypted_signed(
+            unlock, path, path, SH1_ACTIVATION, content, SpawnedActivation, sign_content=True
+        )
 
-    async def approve_shown(self, operation: PhoneOperation, unlock: Unlock) -> None:
-        """Approves exactly the data of an operation that was fetched, and shown, before.
-
-        Raises SignatureRefused, RefusedByServer (finished, expired, cancelled, or changed meanwhile).
-        """
-        body = plain_body({"id": operation.id, "data": operation.data})
-        await self._send_signed(unlock, f"{_OPERATION}/authorize", "/operation/authorize", body, StatusOnly)
-
-    async def reject(self, operation_id: str, reason: str = "UNKNOWN") -> None:
-        """Rejects. reason: UNKNOWN, INCORRECT_DATA, UNEXPECTED_OPERATION, or free text."""
-        body = plain_body({"id": operation_id, "reason": reason})
-        await self._send_signed(POSSESSION, f"{_OPERATION}/cancel", "/operation/cancel", body, StatusOnly)
+    async def user_info(self) -> dict[str, Any]:
+        """What the back end tells this phone about its user (OpenID Connect claims)."""
+        claims: dict[str, Any] = await self.send_encrypted("/pa/v3/user/info", SH1_ACTIVATION, {}, dict[str, Any])
+        return claims
 
     async def register_push(self, kind: str = "local", push_token: str | None = None) -> str:
         """Tells the server where pushes reach this phone; returns the push token. `local` = `open_push_stream`."""
@@ -217,6 +367,9 @@ class Phone:
             received=received,
         )
 
+    def _now_ms(self) -> int:
+        return self._clock.now_ms()
+
     async def _send(self, request: PhoneRequest, shape: type[T]) -> T:
         return await self._connection.send(self.state.server_url, request, shape)
 
@@ -231,30 +384,10 @@ class Phone:
     async def _token_request(self, path: str, content: object) -> PhoneRequest:
         if self.state.mac_token_id is None:
             await self.create_token()
-        if self._server_ahead_ms is None:
-            await self._ask_time()
-        return client.token_request(self.state, path, content, self._random, self._server_now_ms())
+        await self.server.ask_time_once(self.state.server_url)
+        return client.token_request(self.state, path, content, self._random, self.server.now_ms())
 
-    async def _ask_time(self) -> None:
-        before = self._clock.now_ms()
-        answer = await self._send(PhoneRequest("/pa/v3/status", plain_body({})), Plain[ServerState])
-        middle = (before + self._clock.now_ms()) // 2
-        self._server_ahead_ms = answer.response_object.server_time - middle
-
-    async def _temporary_key(
-        self, server_url: str, configuration: AppConfiguration, state: PhoneState | None
-    ) -> TemporaryKey:
-        """The key of the scope, asked for again 10 s before it expires; its answer also sets the phone's time."""
-        scope = None if state is None else state.activation_id
-        known = self._temporary_keys.get(scope)
-        if known is not None and known.is_usable(self._server_now_ms()):
-            return known
-        request, pending = enrolment.begin_temporary_key(configuration, state, self._random)
-        answer = await self._connection.send(server_url, request, Plain[EncodedJwt])
-        key = enrolment.finish_temporary_key(pending, answer)
-        self._server_ahead_ms = key.server_time_ms - self._clock.now_ms()
-        self._temporary_keys[scope] = key
-        return key
-
-    def _server_now_ms(self) -> int:
-        return self._clock.now_ms() + (self._server_ahead_ms or 0)
+    async def _activation_key(self) -> TemporaryKey | None:
+        state = self.state
+        configuration = read_configuration(state.sdk_config)
+        return await self.server.encryption_key(state.server_url, configuration, state, state.protocol_version)

@@ -19,10 +19,13 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ringback.protocols.powerauth.primitives import ZERO_IV, aes_cbc_decrypt_raw, aes_cbc_encrypt_raw
+from ringback.protocols.powerauth.versions import LATEST
 from ringback.softphone.errors import NotActivated, StateUnusable
 
 T = TypeVar("T")
 
+DEFAULT_VERSION = LATEST.text
+"""The protocol version that a phone speaks unless it is told otherwise."""
 PIN_ITERATIONS = 10_000
 KEY_SIZE = 16
 """Bytes of every symmetric key, of the hash-based counter, and of a MAC token's secret."""
@@ -41,7 +44,7 @@ class PhoneState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     sdk_config: str
     activation_id: str
     activation_name: str
-    protocol_version: str = "3.3"
+    protocol_version: str = DEFAULT_VERSION
     device_public_key: bytes
     device_private_key_sealed: bytes
     server_public_key: bytes

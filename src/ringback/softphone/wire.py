@@ -11,6 +11,7 @@ from ringback.softphone.errors import (
     ActivationRefused,
     FactorsRefused,
     MacTokenRefused,
+    RecoveryRefused,
     RefusedByServer,
     ServerNotGenuine,
     SignatureRefused,
@@ -47,6 +48,7 @@ class StatusOnly(msgspec.Struct):
 class _Refusal(msgspec.Struct):
     code: str = "?"
     message: str = "?"
+    puk_index: int | None = msgspec.field(name="currentRecoveryPukIndex", default=None)
 
 
 class _RefusalFrame(msgspec.Struct):
@@ -75,12 +77,24 @@ class ActivationLayer1(msgspec.Struct, rename="camel"):
     user_info: dict[str, Any] | None = None
 
 
+class ActivationRecovery(msgspec.Struct, frozen=True, rename="camel"):
+    """What a person writes down, to activate another phone when this one is lost."""
+
+    recovery_code: str
+    puk: str
+
+    def __repr__(self) -> str:
+        """Shows neither."""
+        return "ActivationRecovery()"
+
+
 class ActivationLayer2(msgspec.Struct, rename="camel"):
     """Opened inner layer of the answer of activation/create."""
 
     activation_id: str
     server_public_key: str
     ctr_data: str
+    activation_recovery: ActivationRecovery | None = None
 
 
 class NewMacToken(msgspec.Struct, rename="camel"):
@@ -109,6 +123,7 @@ class FormData(msgspec.Struct):
     title: str = ""
     message: str = ""
     attributes: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    result_texts: dict[str, str] | None = msgspec.field(default=None, name="resultTexts")
 
 
 class PhoneOperation(msgspec.Struct, rename="camel"):
@@ -123,6 +138,7 @@ class PhoneOperation(msgspec.Struct, rename="camel"):
     allowed_signature_type: AllowedSignature
     form_data: FormData = msgspec.field(default_factory=FormData)
     status_reason: str | None = None
+    ui: dict[str, Any] | None = None
 
 
 class OperationList(msgspec.Struct, rename="camel"):
@@ -159,11 +175,15 @@ def refusal(request: PhoneRequest, http_status: int, body: bytes) -> RefusedBySe
         said = msgspec.json.decode(body, type=_RefusalFrame).response_object
     except msgspec.DecodeError:
         said = _Refusal(message=body[:120].decode("utf-8", "replace").strip() or "an empty answer")
+    if said.code == "ERR_RECOVERY":
+        return RecoveryRefused(http_status, said.code, said.message, said.puk_index)
     kind: type[RefusedByServer] = RefusedByServer
     if said.code == "ERR_ACTIVATION":
         kind = ActivationRefused
     elif said.message == "POWER_AUTH_SIGNATURE_TYPE_INVALID":
         kind = FactorsRefused
+    elif said.code == "INVALID_ACTIVATION" and request.proof == "mac token":
+        kind = MacTokenRefused
     elif http_status == HTTPStatus.UNAUTHORIZED and said.code in {"ERR_AUTHENTICATION", "POWERAUTH_AUTH_FAIL"}:
         kind = {"signature": SignatureRefused, "mac token": MacTokenRefused}.get(request.proof, RefusedByServer)
     return kind(http_status, said.code, said.message)

@@ -9,6 +9,9 @@
     ├── MalformedHeader(field)
     ├── UnknownSignatureType
     ├── InvalidActivationCode
+    ├── InvalidRecoveryCode
+    ├── InvalidOfflineQr
+    ├── InvalidOperationLink
     ├── MalformedSdkConfiguration
     ├── StatusBlobRefused
     ├── VaultKeyRefused
@@ -63,6 +66,18 @@ class UnknownSignatureType(PowerAuthProtocolError):
 
 class InvalidActivationCode(PowerAuthProtocolError):
     """The activation code or its QR text is not valid."""
+
+
+class InvalidRecoveryCode(PowerAuthProtocolError):
+    """The recovery code, its QR text or the PUK is not valid."""
+
+
+class InvalidOfflineQr(PowerAuthProtocolError):
+    """The text is not the QR text of an offline signature."""
+
+
+class InvalidOperationLink(PowerAuthProtocolError):
+    """The text does not lead to an operation."""
 
 
 class MalformedSdkConfiguration(PowerAuthProtocolError):

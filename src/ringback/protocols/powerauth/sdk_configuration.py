@@ -12,7 +12,7 @@ KEY_P256 = 0x01
 """Master key on P-256, which every SDK that speaks protocol 3 needs."""
 
 _FORMAT = 0x01
-_MAX_BYTES = 16 * 1024  # the largest published key (ML-DSA-87) has 2,592 bytes
+_MAX_BYTES = 20 * 1024  # four keys of 4 kB; the largest published one (ML-DSA-87) has 2,592 bytes
 
 
 class SdkConfiguration(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ from ringback.protocols.powerauth.primitives import kdf_internal
 
 Shape = TypeVar("Shape")
 
-MAX_JWT = 4096
-"""Most characters of a JWT."""
+MAX_JWT = 16 * 1024
+"""Most characters of a JWT: an answer of protocol 4, whose keys are larger, has more than 8,192."""
 
 CHALLENGE_SIZE = 18
 """Random bytes of the phone's challenge."""

@@ -45,6 +45,37 @@ PROTOCOL_VERSIONS: MappingProxyType[str, ProtocolVersion] = MappingProxyType(
 )
 
 
+LATEST = PROTOCOL_VERSIONS["3.3"]
+"""What is assumed where nobody names a version."""
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """The algorithms that a registration's keys were made for, and the sizes that follow from them."""
+
+    name: str
+    """As it stands in the database."""
+    protocol: int
+    """First part of every version in which such a registration speaks; the status blob names it."""
+    counter_bytes: int
+    """Size of CTR_DATA."""
+
+
+P256 = Suite("P256", 3, 16)
+"""The one suite of protocol 3. Those of protocol 4 (32-byte counters) are in the database's room, not yet here."""
+
+
+def accepts_signatures(registered: str | None, version: ProtocolVersion) -> bool:
+    """Whether a registration made in version `registered` may sign in `version`.
+
+    An app that was updated signs in its new version, and all Base64 formats are one. Decimal digits are few enough to
+    be guessed, so only a registration that was made by an app without a better format may send them.
+    """
+    if version.signature_format == "base64":
+        return True
+    known = PROTOCOL_VERSIONS.get(registered or "")
+    return known is not None and known.signature_format == version.signature_format
+
+
 def protocol_version(text: str) -> ProtocolVersion:
     """The version named by `text`. Raises UnsupportedVersion."""
     try:

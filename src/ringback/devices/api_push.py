@@ -1,0 +1,85 @@
+"""Where phones are reached: the registration of push tokens (Mobile Token API, "Register for Push Messages")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request
+
+from ringback.devices.headers import read_signature_header, read_token_header
+from ringback.devices.model import MacTokenCheck, MacTokenOutcome, SignatureCheck, SignatureOutcome
+from ringback.devices.schema import RegisterPushToken
+from ringback.devices.service import DevicesService
+from ringback.errors import (
+    AuthenticationFailed,
+    InvalidActivation,
+    MobileTokenFailed,
+    PushRegistrationFailed,
+    UniqueViolation,
+)
+from ringback.http import Ok, Routes, decode, mobile
+from ringback.protocols.powerauth.headers import SIGNATURE_HEADER, TOKEN_HEADER
+from ringback.store import Store
+
+Req = Request[Any, Any, Any]
+URI_ID = "/push/device/register"
+
+
+def routes(store: Store, devices: DevicesService) -> Routes:
+    """The handlers."""
+
+    async def register(check: MacTokenCheck | SignatureCheck, body: bytes) -> Ok:
+        push = decode(body, RegisterPushToken).request_object
+        by_token = isinstance(check, MacTokenCheck)
+        unit = devices.register_push_token if by_token else devices.register_push_token_signed
+        try:
+            outcome: MacTokenOutcome | SignatureOutcome = await store.write(unit, check, push)
+        except UniqueViolation as error:
+            # Two phones registered the same push token at the same moment; the other one was faster.
+            raise PushRegistrationFailed(cause=error) from error
+        if outcome.valid:
+            return Ok()
+        proven = isinstance(outcome, MacTokenOutcome) and outcome.proven
+        raise InvalidActivation if proven else MobileTokenFailed
+
+    described: dict[str, Any] = {
+        "tag": "Push",
+        "summary": "Tells where the phone is reached.",
+        "request": RegisterPushToken,
+    }
+
+    @mobile.post(
+        "/api/push/device/register",
+        operation_id="registerPushToken",
+        optional_header=[SIGNATURE_HEADER, TOKEN_HEADER],
+        **described,
+    )
+    async def register_push_token(request: Req, body: bytes) -> Ok:
+        # Documented with a signature; the reference server takes a MAC token here as well.
+        signed = SIGNATURE_HEADER in request.headers
+        return await register(_signature_check(request, body) if signed else _token_check(request), body)
+
+    @mobile.post(
+        "/api/push/device/register/token",
+        operation_id="registerPushTokenByToken",
+        header=[TOKEN_HEADER],
+        **described,
+    )
+    async def register_push_token_by_token(request: Req, body: bytes) -> Ok:
+        return await register(_token_check(request), body)
+
+    return Routes(public=[register_push_token, register_push_token_by_token])
+
+
+def _token_check(request: Req) -> MacTokenCheck:
+    try:
+        return MacTokenCheck(read_token_header(request.headers))
+    except AuthenticationFailed as error:
+        raise MobileTokenFailed(cause=error) from error
+
+
+def _signature_check(request: Req, body: bytes) -> SignatureCheck:
+    try:
+        return SignatureCheck("POST", URI_ID, read_signature_header(request.headers), body)
+    except AuthenticationFailed as error:
+        raise MobileTokenFailed(cause=error) from error
