@@ -91,7 +91,8 @@ async def test_the_story_of_the_tutorial(served: Served) -> None:
     detail = (await served.call("GET", f"{REGISTRATIONS}/{id_}")).body
     assert set(detail) == {
         "registrationId", "registrationStatus", "userId", "applicationId", "flags", "timestampCreated",
-        "timestampLastUsed", "name", "platform", "deviceInfo", "activationFingerprint",
+        "timestampLastUsed", "name", "platform", "deviceInfo", "activationFingerprint", "failedAttempts",
+        "maxFailedAttempts",
     }  # fmt: skip
     body = {"registrationId": id_, "externalUserId": "any id of your employee"}
     assert (await served.call("POST", f"{REGISTRATIONS}/{id_}/commit", body)).body == {"status": "OK"}

@@ -273,6 +273,11 @@ async def test_data_of_ones_own(journey: Journey) -> None:
             assert (await journey.served.call("POST", f"{path}/otp", body)).body["otpValid"] is valid
         chosen = (await journey.served.call("POST", f"{path}/qr", {"data": "x", "nonce": NONCE})).body
         assert chosen["nonce"] == NONCE
+        block = {"change": "BLOCK", "blockReason": "LOST"}
+        await journey.served.call("PUT", f"{REGISTRATIONS}/{phone.state.activation_id}", block)
+        sent = (await journey.served.call("POST", f"{path}/otp", {**asked, "otp": code})).body
+        assert (sent["otpValid"], sent["registrationStatus"], sent["blockedReason"]) == (False, "BLOCKED", "LOST")
+        assert (sent["remainingAttempts"], sent["flags"], sent["application"]["id"]) == (0, [], "bank")
 
 
 async def test_other_uris_and_fewer_digits(journey: Journey) -> None:

@@ -41,7 +41,7 @@ APP = "/admin/applications/{app_id:str}"
 def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa: C901 - a list
     """The handlers; `public_base` is the URL that phones reach."""
 
-    def shown(credentials: AppCredentials) -> Application:
+    def shown(credentials: AppCredentials, versions: list[Version] | msgspec.UnsetType) -> Application:
         current = credentials.current
         return Application(
             id=credentials.app.id,
@@ -51,7 +51,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
             app_secret=current.version.app_secret,
             master_server_public_key=base64.b64encode(credentials.master_public_key).decode(),
             roles=_item(credentials.app).roles,
-            versions=[_version(one) for one in credentials.versions],
+            versions=versions,
         )
 
     @cloud.post(
@@ -65,9 +65,10 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
     async def create_application(request: Req, body: bytes) -> Application:
         command = decode(body, CreateApplication)
         try:
-            return shown(await store.write(apps.create, principal_of(request), command.id, command.roles or []))
+            created = await store.write(apps.create, principal_of(request), command.id, command.roles or [])
         except UniqueViolation as error:  # somebody else made it at the same time
             raise AppExists(cause=error) from error
+        return shown(created, msgspec.UNSET)
 
     @cloud.get("/admin/applications", tag=TAG, operation_id="getApplicationList", summary="Apps, by id.", role="admin")
     async def get_application_list(
@@ -84,7 +85,8 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         role="admin",
     )
     async def get_application(app_id: str) -> Application:
-        return shown(await store.read(apps.credentials, app_id))
+        credentials = await store.read(apps.credentials, app_id)
+        return shown(credentials, [_version(one) for one in credentials.versions])
 
     @cloud.put(
         APP + "/roles",

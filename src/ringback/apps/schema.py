@@ -72,4 +72,5 @@ class Application(msgspec.Struct, frozen=True, rename="camel"):
     app_secret: str
     master_server_public_key: str
     roles: list[str]
-    versions: list[Version]
+    versions: list[Version] | msgspec.UnsetType = msgspec.UNSET
+    """Not in the answer that creates the app, whose shape is PowerAuth Cloud's to the letter."""

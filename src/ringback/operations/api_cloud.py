@@ -21,7 +21,7 @@ from ringback.http import (
 )
 from ringback.operations.model import Operation, Status
 from ringback.operations.reading import PageWanted
-from ringback.operations.schema_cloud import CloudOperation, CloudOperationList, CreateOperation
+from ringback.operations.schema_cloud import CloudOperation, CloudOperationList, CreateOperation, NewOperation
 from ringback.operations.service import OperationsService
 from ringback.store import Store
 
@@ -34,7 +34,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
     """The handlers."""
 
     @cloud.post("/v2/operations", tag=TAG, operation_id="createOperation", request=CreateOperation)
-    async def create_operation(request: Req, body: bytes) -> CloudOperation:
+    async def create_operation(request: Req, body: bytes) -> NewOperation:
         command = decode(body, CreateOperation)
         return show(await store.write(operations.create, principal_of(request), command))
 

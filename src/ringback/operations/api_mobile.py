@@ -31,6 +31,7 @@ from ringback.operations.schema_mobile import (
     HistoryRequest,
     ListRequest,
     OperationDetail,
+    OperationHistory,
     OperationIdRequest,
     OperationList,
     RejectionRequest,
@@ -98,11 +99,11 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=HistoryRequest,
         header=[SIGNATURE_HEADER],
     )
-    async def operation_history(request: Req, body: bytes) -> OperationList:
+    async def operation_history(request: Req, body: bytes) -> OperationHistory:
         check = _signature_check(request, HISTORY_URI, body)
         verdict, found = await store.write(operations.history, check, _languages(request))
         _refuse(verdict)
-        return OperationList(format_time(operations.now_ms()), [show_operation(*one) for one in found])
+        return OperationHistory(format_time(operations.now_ms()), [show_operation(*one) for one in found])
 
     @mobile.post(
         f"{_BASE}/detail",

@@ -10,7 +10,7 @@ import msgspec
 
 from ringback.operations.model import Operation, decode_signature_types
 from ringback.operations.rendering import ReadyTexts
-from ringback.operations.schema_mobile import AllowedSignatureType, FormData, MobileOperation
+from ringback.operations.schema_mobile import AllowedSignatureType, FormData, PastOperation
 
 FLIP_BUTTONS, BLOCK_APPROVAL_ON_CALL, FRAUD_WARNING = "X", "C", "F"
 
@@ -25,10 +25,10 @@ def _format_seconds(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+0000", time.gmtime(at))
 
 
-def show_operation(operation: Operation, texts: ReadyTexts) -> MobileOperation:
+def show_operation(operation: Operation, texts: ReadyTexts) -> PastOperation:
     """The operation with its texts filled in."""
     parameters = operation.parameter_map()
-    return MobileOperation(
+    return PastOperation(
         id=operation.id,
         name=operation.operation_type,
         data=operation.data,

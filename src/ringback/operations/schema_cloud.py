@@ -32,8 +32,8 @@ class CreateOperation(msgspec.Struct, frozen=True, rename="camel"):
     activation_flag: Text | None = None
 
 
-class CloudOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An operation as a back end sees it; times are Unix milliseconds.
+class NewOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """An operation as a back end sees it when it was made; times are Unix milliseconds.
 
     `proximityOtp`: to be shown near the person now. `riskFlags`: letters of the template, X, C and F.
     """
@@ -53,11 +53,16 @@ class CloudOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     language: str | None = None
     flag: str | None = None
     registration_id: str | None = None
+    proximity_otp: str | None = None
+    risk_flags: str = ""
+
+
+class CloudOperation(NewOperation, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """The same with what came of it. `additionalData`: what was noted about the phone that answered."""
+
     additional_data: dict[str, Any] | None = None
     timestamp_finalized: int | None = None
     status_reason: str | None = None
-    proximity_otp: str | None = None
-    risk_flags: str = ""
 
 
 class CloudOperationList(msgspec.Struct, frozen=True):

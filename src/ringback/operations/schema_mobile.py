@@ -1,5 +1,6 @@
 """What phones send and get (Mobile Token API)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,8 +29,8 @@ class FormData(msgspec.Struct, frozen=True, rename="camel"):
     result_texts: Any | msgspec.UnsetType = msgspec.UNSET
 
 
-class MobileOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One operation."""
+class MobileOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """One operation that waits for its answer."""
 
     id: str
     name: str
@@ -39,15 +40,28 @@ class MobileOperation(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     operation_expires: str
     allowed_signature_type: AllowedSignatureType
     form_data: FormData
-    status_reason: str | None = None
     ui: Any | msgspec.UnsetType = msgspec.UNSET
 
 
+class PastOperation(MobileOperation, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """One operation that may be over, and why it was cancelled."""
+
+    status_reason: str | None = None
+
+
 class OperationList(msgspec.Struct, frozen=True, rename="camel"):
-    """Some operations, with the server's time beside them."""
+    """The pending operations, with the server's time beside them."""
 
     current_timestamp: str
-    response_object: list[MobileOperation]
+    response_object: Sequence[MobileOperation]
+    status: str = "OK"
+
+
+class OperationHistory(msgspec.Struct, frozen=True, rename="camel"):
+    """The user's operations, with the server's time beside them."""
+
+    current_timestamp: str
+    response_object: Sequence[PastOperation]
     status: str = "OK"
 
 
