@@ -175,12 +175,8 @@ ENDPOINTS = {
         ),
     ),
     "updateActivationOtp": Endpoint(bodies=(lambda _: {"otp": "123456"},)),
-    "createRecoveryCode": Endpoint(
-        bodies=(lambda ids: {"appId": ids.app_id, "userId": ids.user_id},), any_role=True
-    ),
-    "listRecoveryCodes": Endpoint(
-        queries=(lambda ids: {"appId": ids.app_id, "userId": ids.user_id},), any_role=True
-    ),
+    "createRecoveryCode": Endpoint(bodies=(lambda ids: {"appId": ids.app_id, "userId": ids.user_id},), any_role=True),
+    "listRecoveryCodes": Endpoint(queries=(lambda ids: {"appId": ids.app_id, "userId": ids.user_id},), any_role=True),
     "getRecoveryCode": Endpoint(any_role=True),
     "revokeRecoveryCode": Endpoint(any_role=True),
     "setUserClaims": Endpoint(bodies=(lambda _: {"claims": {"name": "Alice"}},), any_role=True),

@@ -125,7 +125,7 @@ async def test_every_answer_carries_the_security_headers(served_sqlite: Served) 
         ("/metrics", 200),
         ("/nothing", 404),
         ("/powerauth-cloud/v2/registrations?userId=u", 401),
-        ("/powerauth-cloud/v2/operations", 405),
+        ("/powerauth-cloud/v2/signature/verify", 405),
         ("/powerauth-cloud/v3/api-docs", 200),
         ("/powerauth-cloud/swagger-ui/index.html", 200),
         ("/powerauth-cloud/x?y=%00", 400),

@@ -69,8 +69,9 @@ async def analyze(store: Store) -> None:
         await store.write(write)
 
 
-async def test_pages_follow_the_index(room: Room) -> None:
-    await fill(room.store, 30_000, 20)
+@pytest.mark.parametrize("hers", [20, 1], ids=["some are hers", "all are hers"])
+async def test_pages_follow_the_index(room: Room, hers: int) -> None:
+    await fill(room.store, 30_000, hers)
     await analyze(room.store)
     arguments = ("alice", ABOVE_ALL_IDS, '["bank"]', 500, 0)
     for status, query in queries.page_of_user.items():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+import msgspec
+from litestar.params import FromPath, RawBody
 
 from ringback.access.model import UserWithApps
-from ringback.access.schema import CreateUser, User, UserList
+from ringback.access.schema import CreateUser, User, UserList, UserWithPassword
 from ringback.access.service import AccessService
 from ringback.errors import UniqueViolation, UserExists
 from ringback.http import (
@@ -15,6 +14,7 @@ from ringback.http import (
     Ok,
     PageNumber,
     PageSize,
+    Req,
     Routes,
     cloud,
     decode,
@@ -23,7 +23,6 @@ from ringback.http import (
 )
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "System Users"
 USER = "/admin/users/{username:str}"
 _ROLES = {"admin": "ROLE_ADMIN", "integration": "ROLE_USER"}
@@ -40,13 +39,13 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         role="admin",
         request=CreateUser,
     )
-    async def create_user(request: Req, body: bytes) -> User:
+    async def create_user(request: Req, body: RawBody) -> UserWithPassword:
         command = decode(body, CreateUser)
         try:
             created = await store.write(access.create_user, principal_of(request), command.username, "integration")
         except UniqueViolation as error:  # somebody else made it at the same time
             raise UserExists(cause=error) from error
-        return _shown(UserWithApps(created.user), created.password)
+        return _with_password(UserWithApps(created.user), created.password)
 
     @cloud.get("/admin/users", tag=TAG, operation_id="getUserList", summary="System users, by name.", role="admin")
     async def get_user_list(page_number: PageNumber = 0, page_size: PageSize = DEFAULT_PAGE_SIZE) -> UserList:
@@ -54,7 +53,7 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         return UserList([_shown(user) for user in await store.read(access.users, skipped, page_size)])
 
     @cloud.get(USER, tag=TAG, operation_id="getUser", summary="One system user.", role="admin")
-    async def get_user(username: str) -> User:
+    async def get_user(username: FromPath[str]) -> User:
         return _shown(await store.read(access.show_user, username))
 
     @cloud.delete(
@@ -64,13 +63,13 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         summary="Forgets a system user; an administrator deletes neither itself nor the last one.",
         role="admin",
     )
-    async def delete_user(request: Req, username: str) -> Ok:
+    async def delete_user(request: Req, username: FromPath[str]) -> Ok:
         await store.write(access.delete_user, principal_of(request), username)
         access.changed(username)
         return Ok()
 
     @cloud.post(USER + "/enable", tag=TAG, operation_id="enableUser", summary="Lets a user in again.", role="admin")
-    async def enable_user(request: Req, username: str) -> User:
+    async def enable_user(request: Req, username: FromPath[str]) -> User:
         user = await store.write(access.enable_user, principal_of(request), username)
         access.changed(username)
         return _shown(user)
@@ -82,7 +81,7 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         summary="Keeps a user out; an administrator disables neither itself nor the last one.",
         role="admin",
     )
-    async def disable_user(request: Req, username: str) -> User:
+    async def disable_user(request: Req, username: FromPath[str]) -> User:
         user = await store.write(access.disable_user, principal_of(request), username)
         access.changed(username)
         return _shown(user)
@@ -94,10 +93,10 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         summary="A new password in place of the old one; it is shown this once.",
         role="admin",
     )
-    async def reset_password(request: Req, username: str) -> User:
+    async def reset_password(request: Req, username: FromPath[str]) -> UserWithPassword:
         created, apps = await store.write(access.reset_password, principal_of(request), username)
         access.changed(username)
-        return _shown(UserWithApps(created.user, tuple(apps)), created.password)
+        return _with_password(UserWithApps(created.user, tuple(apps)), created.password)
 
     @cloud.post(
         USER + "/applications/{app_id:str}",
@@ -106,7 +105,7 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         summary="Lets an integration user use an app. A body is not needed.",
         role="admin",
     )
-    async def allow_app(request: Req, username: str, app_id: str) -> User:
+    async def allow_app(request: Req, username: FromPath[str], app_id: FromPath[str]) -> User:
         return _shown(await store.write(access.allow_app, principal_of(request), username, app_id))
 
     @cloud.delete(
@@ -116,7 +115,7 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
         summary="Takes an app from an integration user.",
         role="admin",
     )
-    async def disallow_app(request: Req, username: str, app_id: str) -> User:
+    async def disallow_app(request: Req, username: FromPath[str], app_id: FromPath[str]) -> User:
         return _shown(await store.write(access.disallow_app, principal_of(request), username, app_id))
 
     return Routes(
@@ -134,6 +133,10 @@ def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a lis
     )
 
 
-def _shown(found: UserWithApps, password: str | None = None) -> User:
+def _shown(found: UserWithApps) -> User:
     user = found.user
-    return User(user.username, user.enabled, [_ROLES[user.role]], list(found.apps), password)
+    return User(user.username, user.enabled, [_ROLES[user.role]], list(found.apps))
+
+
+def _with_password(found: UserWithApps, password: str) -> UserWithPassword:
+    return UserWithPassword(**msgspec.structs.asdict(_shown(found)), password=password)

@@ -15,14 +15,19 @@ class CreateUser(msgspec.Struct, frozen=True):
     username: Username
 
 
-class User(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A system user; `password` only in the answer that made it."""
+class User(msgspec.Struct, frozen=True):
+    """A system user."""
 
     username: str
     enabled: bool
     role: list[str]
     applications: list[str]
-    password: str | None = None
+
+
+class UserWithPassword(User, frozen=True):
+    """A system user in the one answer that shows the password."""
+
+    password: str
 
 
 class UserList(msgspec.Struct, frozen=True):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import msgspec
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.apps.model import App, AppCredentials, VersionCredentials
 from ringback.apps.schema import (
     Application,
     ApplicationItem,
     ApplicationList,
+    ApplicationWithVersions,
     CreateApplication,
     CreateVersion,
     SetRoles,
@@ -21,19 +21,9 @@ from ringback.apps.schema import (
 )
 from ringback.apps.service import AppsService
 from ringback.errors import AppExists, AppVersionExists, UniqueViolation
-from ringback.http import (
-    DEFAULT_PAGE_SIZE,
-    PageNumber,
-    PageSize,
-    Routes,
-    cloud,
-    decode,
-    principal_of,
-    rows_before,
-)
+from ringback.http import DEFAULT_PAGE_SIZE, PageNumber, PageSize, Req, Routes, cloud, decode, principal_of, rows_before
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Applications"
 APP = "/admin/applications/{app_id:str}"
 
@@ -41,7 +31,7 @@ APP = "/admin/applications/{app_id:str}"
 def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa: C901 - a list
     """The handlers; `public_base` is the URL that phones reach."""
 
-    def shown(credentials: AppCredentials, versions: list[Version] | msgspec.UnsetType) -> Application:
+    def shown(credentials: AppCredentials) -> Application:
         current = credentials.current
         return Application(
             id=credentials.app.id,
@@ -51,7 +41,6 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
             app_secret=current.version.app_secret,
             master_server_public_key=base64.b64encode(credentials.master_public_key).decode(),
             roles=_item(credentials.app).roles,
-            versions=versions,
         )
 
     @cloud.post(
@@ -62,13 +51,13 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         role="admin",
         request=CreateApplication,
     )
-    async def create_application(request: Req, body: bytes) -> Application:
+    async def create_application(request: Req, body: RawBody) -> Application:
         command = decode(body, CreateApplication)
         try:
             created = await store.write(apps.create, principal_of(request), command.id, command.roles or [])
         except UniqueViolation as error:  # somebody else made it at the same time
             raise AppExists(cause=error) from error
-        return shown(created, msgspec.UNSET)
+        return shown(created)
 
     @cloud.get("/admin/applications", tag=TAG, operation_id="getApplicationList", summary="Apps, by id.", role="admin")
     async def get_application_list(
@@ -84,9 +73,10 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         summary="One app with its SDK configuration and all its versions.",
         role="admin",
     )
-    async def get_application(app_id: str) -> Application:
+    async def get_application(app_id: FromPath[str]) -> ApplicationWithVersions:
         credentials = await store.read(apps.credentials, app_id)
-        return shown(credentials, [_version(one) for one in credentials.versions])
+        versions = [_version(one) for one in credentials.versions]
+        return ApplicationWithVersions(**msgspec.structs.asdict(shown(credentials)), versions=versions)
 
     @cloud.put(
         APP + "/roles",
@@ -96,7 +86,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         role="admin",
         request=SetRoles,
     )
-    async def set_roles(request: Req, app_id: str, body: bytes) -> ApplicationItem:
+    async def set_roles(request: Req, app_id: FromPath[str], body: RawBody) -> ApplicationItem:
         command = decode(body, SetRoles)
         return _item(await store.write(apps.set_roles, principal_of(request), app_id, command.roles))
 
@@ -107,7 +97,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         summary="The versions of an app, oldest first.",
         role="admin",
     )
-    async def get_versions(app_id: str) -> VersionList:
+    async def get_versions(app_id: FromPath[str]) -> VersionList:
         credentials = await store.read(apps.credentials, app_id)
         return VersionList([_version(one) for one in credentials.versions])
 
@@ -119,7 +109,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         role="admin",
         request=CreateVersion,
     )
-    async def create_version(request: Req, app_id: str, body: bytes) -> Version:
+    async def create_version(request: Req, app_id: FromPath[str], body: RawBody) -> Version:
         command = decode(body, CreateVersion)
         try:
             return _version(await store.write(apps.add_version, principal_of(request), app_id, command.name))
@@ -133,7 +123,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         summary="Phones with this version are listened to again.",
         role="admin",
     )
-    async def support_version(request: Req, app_id: str, name: str) -> Version:
+    async def support_version(request: Req, app_id: FromPath[str], name: FromPath[str]) -> Version:
         return await set_supported(request, app_id, name, supported=True)
 
     @cloud.post(
@@ -143,7 +133,7 @@ def routes(store: Store, apps: AppsService, public_base: str) -> Routes:  # noqa
         summary="Phones with this version are not listened to: signatures are invalid, encryption is refused.",
         role="admin",
     )
-    async def unsupport_version(request: Req, app_id: str, name: str) -> Version:
+    async def unsupport_version(request: Req, app_id: FromPath[str], name: FromPath[str]) -> Version:
         return await set_supported(request, app_id, name, supported=False)
 
     async def set_supported(request: Req, app_id: str, name: str, *, supported: bool) -> Version:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.apps.configuration import AppConfiguration
 from ringback.apps.schema_configuration import ApplicationConfiguration, ConfigurationEntry, SetConfiguration
-from ringback.http import Ok, Routes, cloud, decode, principal_of
+from ringback.http import Ok, Req, Routes, cloud, decode, principal_of
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Application Configuration"
 
 
@@ -25,7 +22,7 @@ def routes(store: Store, configuration: AppConfiguration) -> Routes:
         summary="All that is configured for an app; secrets are masked.",
         role="admin",
     )
-    async def get_configuration(app_id: str) -> ApplicationConfiguration:
+    async def get_configuration(app_id: FromPath[str]) -> ApplicationConfiguration:
         return ApplicationConfiguration(app_id, await store.read(configuration.all, app_id))
 
     @cloud.post(
@@ -36,7 +33,7 @@ def routes(store: Store, configuration: AppConfiguration) -> Routes:
         role="admin",
         request=SetConfiguration,
     )
-    async def set_configuration(request: Req, app_id: str, body: bytes) -> ConfigurationEntry:
+    async def set_configuration(request: Req, app_id: FromPath[str], body: RawBody) -> ConfigurationEntry:
         command = decode(body, SetConfiguration)
         value = configuration.checked(command.key, command.values)
         entry = await store.write(configuration.set, principal_of(request), app_id, command.key, value)
@@ -50,7 +47,7 @@ def routes(store: Store, configuration: AppConfiguration) -> Routes:
         summary="Forgets one key of an app's configuration.",
         role="admin",
     )
-    async def remove_configuration(request: Req, app_id: str, key: str) -> Ok:
+    async def remove_configuration(request: Req, app_id: FromPath[str], key: FromPath[str]) -> Ok:
         await store.write(configuration.remove, principal_of(request), app_id, key)
         configuration.forget(app_id, key)
         return Ok()

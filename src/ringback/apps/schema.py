@@ -72,5 +72,9 @@ class Application(msgspec.Struct, frozen=True, rename="camel"):
     app_secret: str
     master_server_public_key: str
     roles: list[str]
-    versions: list[Version] | msgspec.UnsetType = msgspec.UNSET
-    """Not in the answer that creates the app, whose shape is PowerAuth Cloud's to the letter."""
+
+
+class ApplicationWithVersions(Application, frozen=True, rename="camel"):
+    """An app with all its versions; the answer that creates one has PowerAuth Cloud's shape to the letter."""
+
+    versions: list[Version]

@@ -62,19 +62,21 @@ history_of_phone = Query(
 
 def _page_of_user(name: str, condition: str) -> Query[str]:
     # Ids only: what is skipped is counted in the index, and none of its rows is read.
-    sql = f"""SELECT o.id FROM operations o WHERE o.user_id = $1 AND o.id < $2{condition}
-    AND {{known}} ORDER BY o.id DESC LIMIT $4 OFFSET $5"""
     known = "a.operation_id = o.id AND a.app_id"
     return Query(
         f"page_of_{name}_operations_of_user",
         "The ids of some of a user's operations in some apps, newest first.",
-        sql.format(known=f"EXISTS (SELECT 1 FROM operation_apps a WHERE {known} IN (SELECT value FROM json_each($3)))"),
+        f"SELECT o.id FROM operations o WHERE o.user_id = $1 AND o.id < $2{condition}"
+        f" AND EXISTS (SELECT 1 FROM operation_apps a WHERE {known} IN (SELECT value FROM json_each($3)))"
+        " ORDER BY o.id DESC LIMIT $4 OFFSET $5",
         row=str,
-        # Not EXISTS: that becomes a join, after which PostgreSQL likes to read and sort all that the user has.
-        postgres=sql.format(
-            known=f"(SELECT min(a.app_id) FROM operation_apps a WHERE {known}"
-            " = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) IS NOT NULL"
-        ),
+        # PostgreSQL, of a user with much of the table, would else walk the primary key; and EXISTS becomes a join,
+        # before which it likes to read and sort all that the user has.
+        postgres="SELECT o.id FROM operations o"
+        f" WHERE (o.user_id, o.id) < ($1, $2) AND o.user_id >= $1{condition}"
+        f" AND (SELECT min(a.app_id) FROM operation_apps a WHERE {known}"
+        " = ANY (ARRAY(SELECT json_array_elements_text($3::json)))) IS NOT NULL"
+        " ORDER BY o.user_id DESC, o.id DESC LIMIT $4 OFFSET $5",
     )
 
 
