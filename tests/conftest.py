@@ -41,13 +41,18 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def sqlite_url(upgraded_sqlite: Path, tmp_path: Path) -> str:
+    """RINGBACK_DATABASE_URL of SQLite, which is empty. A server in `tmp_path` finds an upgraded file: saves seconds."""
+    (tmp_path / "ringback.db").write_bytes(upgraded_sqlite.read_bytes())
+    return ""
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """RINGBACK_DATABASE_URL of a fresh upgraded database of each kind; empty for SQLite in `tmp_path`."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("upgraded_sqlite")
-        (tmp_path / "ringback.db").write_bytes(template.read_bytes())
-        yield ""
+        yield request.getfixturevalue("sqlite_url")
         return
     cluster: PostgresCluster = request.getfixturevalue("cluster")
     name = cluster.new_database(request.getfixturevalue("upgraded_postgres"))
@@ -81,7 +86,7 @@ async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def served_sqlite(tmp_path: Path) -> AsyncIterator[Served]:
+async def served_sqlite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Served]:
     """The same on SQLite alone, for what has nothing to do with the database."""
-    async with Served.start(tmp_path, "") as running:
+    async with Served.start(tmp_path, sqlite_url) as running:
         yield running

@@ -42,3 +42,20 @@ def test_formats(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     else:
         said = json.loads(line)
         assert (said["event"], said["answer"], said["level"]) == ("written", 42, "info")
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_traceback_shows_no_local_variables(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(given: str) -> None:
+        raise RuntimeError(len(given))
+
+    configure_logging(log_format, "info")
+    try:
+        fails("".join(["hu", "sh"]))
+    except RuntimeError as error:
+        structlog.get_logger("test").error("failed", exc_info=error)
+    finally:
+        structlog.reset_defaults()
+    written = capsys.readouterr().err
+    assert "RuntimeError: 4" in written
+    assert "hush" not in written

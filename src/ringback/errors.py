@@ -1,40 +1,54 @@
 """Every error that the product raises, one class per thing that the reader can do about it.
 
-RingbackError
+RingbackError                         500  something is wrong with the server; the log says what
 ├── StartRefused                      the process cannot start; the command line prints the sentence and exits 1
 ├── StoreUnavailable                  503  nothing was stored; try again
 ├── Conflict                          a versioned write lost the race; the store runs the unit again
 ├── UniqueViolation                   a row with this key is there already; rooms turn it into an error of theirs
 ├── SealBroken                        a sealed secret does not open: wrong instance key, or the row was tampered with
+├── OpenIdRefused                     private: why an OpenID provider or its token proves nobody; for the log
+│
+│   what every address may answer
 ├── InvalidRequest                    400  the request does not have the shape that the endpoint asks for
 ├── NotAuthenticated                  401  who are you?
-│   └── AccessTokenRefused
+│   └── AccessTokenRefused                 an access token in the place of a password
 ├── NotAllowed                        403  not with this role
-├── NotFound                          404  no such address
+├── NotFound                          404  no such address; in the native API, no such thing
 ├── MethodNotAllowed                  405
 ├── BodyTooLarge                      413
 ├── HostUnknown                       421
-├── DestinationNotAllowed             400  the server does not call this URL
-├── DestinationUnreachable            502  the server called, and got no usable answer
-├── OpenIdRefused                     private: why an OpenID provider or its token proves nobody; for the log
 ├── HeadersTooLarge                   431
 ├── IdempotencyKeyReused              409  the native API: this key came with another request
-├── AppNotFound, AppExists, UserNotFound, UserExists   apps and access
-├── AppVersionNotFound, AppVersionExists, OwnAccountRefused, LastAdministrator, AuditRangeRefused   likewise, and audit
-├── UserClaimsNotFound                404  the directory
-├── RegistrationRefused ─ RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused, ActivationOtpRefused
-├── RecoveryCodeNotFound, RecoveryCodeChangeRefused, RecoveryDisabled   back ends' recovery codes
-├── OperationNotFound, OperationStateChangeRefused, OfflineNotPossible, TemplateNotFound, TemplateExists
-├── SignatureHeaderMalformed, TokenHeaderMalformed, OtpMalformed               back-end checks
-├── CallbackNotFound, NativeCallbackNotFound                                  callbacks
-└── MobileError                       what a phone is told, in the words of the PowerAuth protocol
-    ├── AuthenticationFailed ─ SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
-    │   RequestInvalid
-    ├── ActivationInvalid, EncryptionFailed, TemporaryKeyFailure, VaultRefused, UpgradeRefused, UserInfoRefused,
-    │   RecoveryInvalid                                                       400
-    └── MobileTokenFailed, InvalidMobileRequest, InvalidActivation, InvalidApplication, InvalidOperation,
-        OperationAlreadyFinished, OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,
-        OperationRequiresActivationFlag, OperationFailed, PushRegistrationFailed
+│
+│   what lies outside
+├── DestinationNotAllowed             400  the server does not call this URL
+├── DestinationUnreachable            502  the server called, and got no usable answer
+│
+│   what a back end is told: 400, but 404 for those that are NotFound
+├── apps, access                      InvalidRequest: AppNotFound, AppExists, AppVersionNotFound, AppVersionExists,
+│                                     UserNotFound, UserExists, OwnAccountRefused, LastAdministrator
+├── audit                             AuditRangeRefused
+├── directory                         NotFound: UserClaimsNotFound
+├── devices                           SignatureHeaderMalformed, TokenHeaderMalformed, OtpMalformed
+│   ├── RegistrationRefused                RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused,
+│   │                                      ActivationOtpRefused
+│   └── recovery codes                     NotFound: RecoveryCodeNotFound; RecoveryCodeChangeRefused (409);
+│                                          InvalidRequest: RecoveryDisabled
+├── operations                        OperationNotFound, OperationStateChangeRefused, OfflineNotPossible
+│   └── templates                          InvalidRequest: TemplateNotFound; TemplateExists (409);
+│                                          NotFound: NativeTemplateNotFound, TextsNotFound
+├── callbacks                         InvalidRequest: CallbackNotFound; NotFound: NativeCallbackNotFound
+│
+└── MobileError                       400  what a phone is told, in the words of the PowerAuth protocol
+    ├── AuthenticationFailed          401  SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
+    │                                      RequestInvalid
+    ├── /pa/v3                             ActivationInvalid, EncryptionFailed, RecoveryInvalid, TemporaryKeyFailure,
+    │                                      VaultRefused, UpgradeRefused, UserInfoRefused
+    └── /api                               MobileTokenFailed (401), InvalidMobileRequest, InvalidActivation,
+                                           InvalidApplication, InvalidOperation, OperationAlreadyFinished,
+                                           OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,
+                                           OperationRequiresActivationFlag, OperationFailed (401),
+                                           PushRegistrationFailed
 
 A class's docstring is its default message, `status` its HTTP status, `code` the word that a program reads. What an
 outsider may read is the message; the private reason is chained with `cause` and goes to the log.

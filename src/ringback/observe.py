@@ -59,7 +59,9 @@ def configure_logging(log_format: str, level: str) -> None:
     """Logs to stderr. `auto`: text in a terminal, else one JSON object a line. Colours are for terminals only."""
     in_terminal = sys.stderr.isatty()
     text = log_format == "text" or (log_format == "auto" and in_terminal)
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=in_terminal) if text else structlog.processors.JSONRenderer()
+    # The plain traceback: the one that structlog prefers shows local variables, and with them passwords and keys.
+    in_text = structlog.dev.ConsoleRenderer(colors=in_terminal, exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = in_text if text else structlog.processors.JSONRenderer()
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -1,7 +1,7 @@
 """A relying party of OpenID providers: discovery, keys, code exchange, and the checks of ID and access tokens.
 
 Everything goes through `Egress`, since administrators of apps choose the providers. Algorithms are fixed by whoever
-asks, keys come only from the provider's key set, never from a token.
+asks, keys come only from the provider's key set, never from a JWT.
 
 Sources: OpenID Connect Core 1.0 §3.1.3 (code exchange, ID token), Discovery 1.0 §4, RFC 6749 §4.1.3, RFC 7636 §4.5,
 RFC 7517 (key sets), RFC 9068 §4 (access tokens).
@@ -70,7 +70,7 @@ class VerificationKey(msgspec.Struct, frozen=True):
     key: Any
 
     def may_verify(self, key_id: str | None, algorithm: str) -> bool:
-        """Whether a token with this header may be signed by it."""
+        """Whether a JWT with this header may be signed by it."""
         family = RSAKey if algorithm[:2] in {"RS", "PS"} else ECKey
         named = key_id is None or key_id == self.id
         return named and isinstance(self.key, family) and self.algorithm in {"", algorithm}
@@ -156,31 +156,31 @@ class OpenIdClient:
     def _check_common(self, claims: Mapping[str, Any], issuer: str, audience: str) -> None:
         now = self._clock.now_ms() / 1000
         if claims.get("iss") != issuer:
-            raise OpenIdRefused("The token is of another issuer.")
+            raise OpenIdRefused("The JWT is of another issuer.")
         if audience not in _audiences(claims):
-            raise OpenIdRefused("The token is for another audience.")
+            raise OpenIdRefused("The JWT is for another audience.")
         if now >= _number(claims, "exp") + LEEWAY_SECONDS:
-            raise OpenIdRefused("The token has expired.")
+            raise OpenIdRefused("The JWT has expired.")
         for name in ("nbf", "iat"):
             if name in claims and now < _number(claims, name) - LEEWAY_SECONDS:
-                raise OpenIdRefused("The token is from the future.")
+                raise OpenIdRefused("The JWT is from the future.")
 
     async def _verified(
-        self, token: str, jwks_uri: str, algorithms: Sequence[str]
+        self, encoded_jwt: str, jwks_uri: str, algorithms: Sequence[str]
     ) -> tuple[_Header, Mapping[str, Any]]:
         """Header and claims, once one of the provider's keys has proved them."""
-        header = _header(token)
+        header = _header(encoded_jwt)
         if header.alg not in algorithms:
-            raise OpenIdRefused("The token is signed with an algorithm that is not the configured one.")
+            raise OpenIdRefused("The JWT is signed with an algorithm that is not the configured one.")
         keys = _fitting(await self._keys.get(jwks_uri), header)
         if not keys:  # the provider may have a new one
             keys = _fitting(await self._keys.get(jwks_uri, again=True), header)
         for key in keys:
             try:
-                return header, jwt.decode(token, key.key, algorithms=[header.alg]).claims
+                return header, jwt.decode(encoded_jwt, key.key, algorithms=[header.alg]).claims
             except (JoseError, ValueError, TypeError, RecursionError):
                 continue
-        raise OpenIdRefused("No key of the provider proves the token.")
+        raise OpenIdRefused("No key of the provider proves the JWT.")
 
     # what is fetched --------------------------------------------------------------------------------------------------
 
@@ -230,16 +230,16 @@ def _verification_key(item: dict[str, Any]) -> VerificationKey | None:
         key: RSAKey | ECKey = RSAKey.import_key(public) if kind == "RSA" else ECKey.import_key(public)
         if isinstance(key, RSAKey) and key.public_key.key_size < LEAST_RSA_BITS:
             return None
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, KeyError):  # KeyError: a curve that joserfc does not know
         return None
     return VerificationKey(str(item.get("kid", "")), str(item.get("alg", "")), key)
 
 
-def _header(token: str) -> _Header:
+def _header(encoded_jwt: str) -> _Header:
     """The header of a compact JWS, not proved yet."""
-    if len(token) > MAX_TOKEN or token.count(".") != 2:  # noqa: PLR2004 - RFC 7515 §7.1: three parts
+    if len(encoded_jwt) > MAX_TOKEN or encoded_jwt.count(".") != 2:  # noqa: PLR2004 - RFC 7515 §7.1: three parts
         raise OpenIdRefused("This is not a signed JWT.")
-    encoded = token.partition(".")[0]
+    encoded = encoded_jwt.partition(".")[0]
     try:
         text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
@@ -260,9 +260,9 @@ def _audiences(claims: Mapping[str, Any]) -> list[Any]:
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
-    """A time of the token, in seconds."""
+    """A time of the JWT, in seconds."""
     found = claims.get(name)
     # The last comparison is the wrong way round so that NaN, which Python's JSON knows, fails it too.
     if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) <= MAX_TIME:
-        raise OpenIdRefused(f"The token has no valid {name}.")
+        raise OpenIdRefused(f"The JWT has no valid {name}.")
     return found

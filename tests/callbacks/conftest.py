@@ -39,7 +39,7 @@ async def calling(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def calling_sqlite(tmp_path: Path) -> AsyncIterator[Served]:
+async def calling_sqlite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Served]:
     """The same on SQLite alone."""
-    async with Served.start(tmp_path, "", egress_allow="127.0.0.0/8") as running:
+    async with Served.start(tmp_path, sqlite_url, egress_allow="127.0.0.0/8") as running:
         yield running

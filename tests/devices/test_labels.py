@@ -101,12 +101,14 @@ async def test_the_detail_counts_failures(served: Served) -> None:
     assert (shown["failedAttempts"], shown["maxFailedAttempts"]) == (0, 5)
 
 
-@pytest.mark.parametrize("status", STATUSES)
-async def test_delete_by_the_rule_and_by_the_setting(tmp_path: Path, status: str) -> None:
-    for setting, deleted in (("false", {"CREATED", "PENDING_COMMIT"}), ("true", set(STATUSES) - {"REMOVED"})):
-        folder = tmp_path / setting
-        folder.mkdir()
-        async with Served.start(folder, "", delete_any_registration=setting) as served:
+@pytest.mark.parametrize(
+    ("setting", "deleted"), [("false", {"CREATED", "PENDING_COMMIT"}), ("true", set(STATUSES) - {"REMOVED"})]
+)
+async def test_delete_by_the_rule_and_by_the_setting(
+    sqlite_url: str, tmp_path: Path, setting: str, deleted: set[str]
+) -> None:
+    async with Served.start(tmp_path, sqlite_url, delete_any_registration=setting) as served:
+        for status in STATUSES:
             path = await in_status(served, status)
             answer = await served.call("DELETE", path, {"registrationId": "x", "externalUserId": "anna"})
             if status in deleted:

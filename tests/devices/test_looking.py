@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ringback.devices import queries
-from ringback.devices.looking import Page, Selection
+from ringback.devices.looking import WALKED_AT_MOST, Page, Selection
 from ringback.devices.schema import ChangeRegistration
 from ringback.store import Tx
 from tests.devices.conftest import BANK, OTHER, Room
@@ -91,6 +91,23 @@ async def test_the_native_list_goes_on_from_where_it_was(room: Room) -> None:
     assert await walked(50, app_id="bank", status="REMOVED") == [[made[2]]]
     assert await walked(50, user_id="jan", app_id="bank", status="ACTIVE") == [[]]
     assert await walked(50, user_id="nobody") == [[]]
+
+
+async def test_where_the_native_list_goes_on_does_not_name_a_phone_of_another_app(room: Room, plans: Plans) -> None:
+    values = "'other', 'jan', 'ACTIVE', " + _REST
+    insert = f"INSERT INTO registrations ({_COLUMNS}) SELECT"
+    node = "'-0000-7000-8000-abcdefabcdef'"
+    await plans.load(
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WALKED_AT_MOST})"
+        f" {insert} printf('%08d', i) || {node}, {values} FROM n",
+        f"{insert} lpad(i::text, 8, '0') || {node}, {values} FROM generate_series(1, {WALKED_AT_MOST}) AS n (i)",
+    )
+    mine = (await room.create()).registration_id
+    looking = room.devices.looking.walk
+    found, after = await room.devices.look(room.store, looking, BANK, Selection("jan", None), 50)
+    assert (found, after) == ([], "00001000-0000-7000-8000-000000000000")
+    found, after = await room.devices.look(room.store, looking, BANK, Selection("jan", None, "", after), 50)
+    assert (ids(found), after) == ([mine], None)
 
 
 async def test_a_registration_whose_time_is_over_is_removed_before_it_is_shown(room: Room) -> None:

@@ -16,6 +16,7 @@ from ringback.devices.model_recovery import (
     RecoveryStatus,
     next_recovery_status,
 )
+from ringback.devices.queries_recovery import close_puks, use_puk
 from ringback.errors import RecoveryCodeChangeRefused
 
 EVERY_PAIR = list(itertools.product(get_args(RecoveryStatus), get_args(RecoveryEvent)))
@@ -34,6 +35,14 @@ def test_the_table_of_codes_admits_exactly_its_transitions(status: str, event: s
 def test_a_closed_code_never_becomes_good_again() -> None:
     assert not [row for row in RECOVERY_TRANSITIONS if row[0] not in OPEN and row[2] in OPEN]
     assert not [row for row in RECOVERY_TRANSITIONS if row[0] == "REVOKED" or row[2] == "CREATED"]
+
+
+def test_the_commands_change_puks_as_the_table_says() -> None:
+    changes = {"use": use_puk.sqlite, "code_closed": close_puks.sqlite}
+    assert {event for _, event, _ in PUK_TRANSITIONS} == set(changes)
+    for origin, event, to in PUK_TRANSITIONS:
+        assert f"SET status = '{to}'" in changes[event]
+        assert changes[event].endswith(f"AND status = '{origin}'")
 
 
 def test_puks_end_used_or_invalid() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -399,8 +397,7 @@ async def test_a_bad_cursor_is_refused(served_with_recovery: Served, cursor: str
 
 
 @pytest.fixture
-async def served_with_recovery(tmp_path: Path) -> AsyncIterator[Served]:
+async def served_with_recovery(served_sqlite: Served) -> Served:
     """On SQLite alone, for what has nothing to do with the database."""
-    async with Served.start(tmp_path, "") as running:
-        await configure(running, "recovery", {"enabled": True})
-        yield running
+    await configure(served_sqlite, "recovery", {"enabled": True})
+    return served_sqlite

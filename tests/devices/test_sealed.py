@@ -147,8 +147,8 @@ async def test_a_vault_opens_only_with_knowledge(served_sqlite: Served) -> None:
 
 
 @pytest.fixture
-async def served_with_biometry(tmp_path: Path) -> AsyncIterator[Served]:
-    async with Served.start(tmp_path, "", vault_unlock_with_biometry="true") as running:
+async def served_with_biometry(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    async with Served.start(tmp_path, sqlite_url, vault_unlock_with_biometry="true") as running:
         yield running
 
 
@@ -322,16 +322,24 @@ async def test_there_is_nothing_to_upgrade(served: Served) -> None:
 
 async def test_claims_come_with_the_activation_when_there_are_some(served: Served) -> None:
     for version in ALL_VERSIONS:
-        for claims in (None, {"name": "Jan"}):
-            created = await served.call("POST", REGISTRATIONS, {"userId": version, "appId": "bank"})
-            if claims is not None:
-                path = f"/api/v1/apps/bank/users/{version}/claims"
-                assert (await served.call("PUT", path, {"claims": claims})).status == 200
-            phone = TestPhone(served.app["mobileSdkConfig"], served.installation.clock, version)
-            body, sessions = phone.activation_request(await key_of(served, phone), created.body["activationCode"])
-            headers = {**JSON, ENCRYPTION_HEADER: build_encryption_header(phone.encryption_header)}
-            answer = await served.phone_call("POST", "/pa/v3/activation/create", data=body, headers=headers)
-            told = opened(answer, sessions[0]).get("userInfo")
-            assert (told is None) is (claims is None)
-            if told is not None:
-                assert (told["name"], told["sub"], set(told)) == ("Jan", version, {"name", "sub", "jti", "iat"})
+        assert await told_at_activation(served, version, "ON_KEY_EXCHANGE") is None
+        path = f"/api/v1/apps/bank/users/{version}/claims"
+        assert (await served.call("PUT", path, {"claims": {"name": "Jan"}})).status == 200
+        told = await told_at_activation(served, version, "ON_KEY_EXCHANGE")
+        assert (told["name"], told["sub"], set(told)) == ("Jan", version, {"name", "sub", "jti", "iat"})
+
+
+async def test_a_phone_that_nobody_has_committed_yet_hears_no_claims(served: Served) -> None:
+    await served.call("PUT", "/api/v1/apps/bank/users/jan/claims", {"claims": {"name": "Jan"}})
+    assert await told_at_activation(served, "jan", "ON_COMMIT") is None
+
+
+async def told_at_activation(served: Served, user_id: str, commit_phase: str) -> Any:
+    wanted = {"userId": user_id, "appId": "bank", "commitPhase": commit_phase}
+    created = await served.call("POST", REGISTRATIONS, wanted)
+    version = user_id if user_id in ALL_VERSIONS else "3.3"
+    phone = TestPhone(served.app["mobileSdkConfig"], served.installation.clock, version)
+    body, sessions = phone.activation_request(await key_of(served, phone), created.body["activationCode"])
+    headers = {**JSON, ENCRYPTION_HEADER: build_encryption_header(phone.encryption_header)}
+    answer = await served.phone_call("POST", "/pa/v3/activation/create", data=body, headers=headers)
+    return opened(answer, sessions[0]).get("userInfo")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from ringback.clock import ManualClock
@@ -60,12 +61,19 @@ class CountingTx:
         return getattr(self._tx, name)
 
 
-async def ask(room: Room, registration_id: str) -> bytes:
+def status_request(registration_id: str, challenge: bytes | None = CHALLENGE) -> StatusObject:
+    """Without a challenge, as phones of 3.0 ask."""
+    return StatusObject(registration_id, None if challenge is None else base64.b64encode(challenge).decode())
+
+
+async def ask(room: Room, registration_id: str, challenge: bytes | None = CHALLENGE) -> bytes:
     """The blob that a stranger gets."""
-    request = StatusObject(registration_id, base64.b64encode(CHALLENGE).decode())
-    answer = await room.store.read(room.devices.activation_status, request)
+    answer = await room.store.read(room.devices.activation_status, status_request(registration_id, challenge))
     assert (answer.activation_id, answer.custom_object) == (registration_id, {})
-    assert len(base64.b64decode(answer.nonce)) == 16
+    if challenge is None:
+        assert answer.nonce is msgspec.UNSET
+    else:
+        assert len(base64.b64decode(answer.nonce)) == 16
     blob = base64.b64decode(answer.encrypted_status_blob)
     assert len(blob) == 32
     return blob
@@ -103,10 +111,9 @@ def forget_keys(room: Room) -> None:
     keys._stand_ins.clear()
 
 
-async def work(room: Room, registration_id: str, counts: Counts) -> Counter[str]:
+async def work(room: Room, registration_id: str, counts: Counts, challenge: bytes | None = CHALLENGE) -> Counter[str]:
     async def unit(tx: Tx) -> None:
-        request = StatusObject(registration_id, base64.b64encode(CHALLENGE).decode())
-        await room.devices.activation_status(CountingTx(tx, counts), request)
+        await room.devices.activation_status(CountingTx(tx, counts), status_request(registration_id, challenge))
 
     counts.calls.clear()
     await room.store.read(unit)
@@ -129,6 +136,9 @@ async def test_every_kind_costs_the_same_work(room: Room, ids: dict[str, str], m
     assert later["ACTIVE"] == {"query registration_by_id": 1, "kdf": 2, "kdf_internal": 2, "aes_cbc_encrypt_raw": 1}
     for kind in KINDS:
         assert (first[kind], later[kind]) == (first["ACTIVE"], later["ACTIVE"]), kind
+    without = {kind: await work(room, ids[kind], counts, challenge=None) for kind in KINDS}
+    for kind in KINDS:
+        assert without[kind] == without["ACTIVE"], kind
 
 
 async def test_one_whose_time_is_over_is_told_so_after_the_same_work(
@@ -145,11 +155,12 @@ async def test_one_whose_time_is_over_is_told_so_after_the_same_work(
     assert await room.status(pending.registration_id) == "PENDING_COMMIT"  # looking writes nothing
 
 
-async def test_the_bytes_of_every_kind_look_random(room: Room, ids: dict[str, str]) -> None:
+@pytest.mark.parametrize("challenge", [CHALLENGE, None])
+async def test_the_bytes_of_every_kind_look_random(room: Room, ids: dict[str, str], challenge: bytes | None) -> None:
     """Each byte value about as often as any other, each bit about half of the time, and no blob or block twice."""
     times = 400
     for kind in KINDS:
-        blobs = [await ask(room, ids[kind]) for _ in range(times)]
+        blobs = [await ask(room, ids[kind], challenge) for _ in range(times)]
         blocks = {blob[:16] for blob in blobs} | {blob[16:] for blob in blobs}
         assert len(blocks) == 2 * times, kind
         values = Counter(byte for blob in blobs for byte in blob)
@@ -159,6 +170,20 @@ async def test_the_bytes_of_every_kind_look_random(room: Room, ids: dict[str, st
         for bit in range(256):
             ones = sum(int.from_bytes(blob, "big") >> bit & 1 for blob in blobs)
             assert times * 0.5 - 60 < ones < times * 0.5 + 60, (kind, bit)
+
+
+async def test_a_phone_of_3_0_sends_no_challenge_and_reads_its_status(room: Room) -> None:
+    """It knows no nonce and no counter in the blob: those bytes are different each time."""
+    phone = await room.active_phone(version="3.0")
+    blobs = [
+        status_blob.parse_status_blob(phone.known_keys.transport, None, None, await ask(room, phone.id, challenge=None))
+        for _ in range(2)
+    ]
+    for blob in blobs:
+        assert (blob.status, blob.current_version, blob.upgrade_version) == (3, 3, 3)
+        assert (blob.failed_attempts, blob.max_failed_attempts) == (0, 5)
+        assert blob.counter_hash != status_blob.counter_hash(phone.known_keys.transport, phone.counter)
+    assert blobs[0].counter_hash != blobs[1].counter_hash
 
 
 async def test_made_up_ids_push_out_no_phones_keys(store: Store, clock: ManualClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -58,21 +59,16 @@ async def test_an_answer_has_the_fields_of_its_version(room: Room, version: str)
 
 
 @EVERY_VERSION
-@pytest.mark.parametrize("spoken", ALL_VERSIONS)
-async def test_an_envelope_of_one_version_is_refused_under_the_name_of_another(
-    room: Room, version: str, spoken: str
-) -> None:
+async def test_an_envelope_of_one_version_is_refused_under_the_name_of_another(room: Room, version: str) -> None:
     created = await room.create()
     phone = room.phone(version=version)
-    body, _ = phone.activation_request(await room.temporary_key(phone), created.activation_code)
-    header = msgspec.structs.replace(phone.encryption_header, version=protocol_version(spoken))
-    if spoken == version:
-        await room.devices.create_activation(room.store, header, body, ADDRESS)
-        assert await room.status(created.registration_id) == "PENDING_COMMIT"
-        return
-    with pytest.raises(EncryptionFailed):
-        await room.devices.create_activation(room.store, header, body, ADDRESS)
-    assert await room.status(created.registration_id) == "CREATED"
+    for spoken in sorted(ALL_VERSIONS, key=lambda other: other == version):  # its own last, which uses up the code
+        body, _ = phone.activation_request(await room.temporary_key(phone), created.activation_code)
+        header = msgspec.structs.replace(phone.encryption_header, version=protocol_version(spoken))
+        with contextlib.nullcontext() if spoken == version else pytest.raises(EncryptionFailed):
+            await room.devices.create_activation(room.store, header, body, ADDRESS)
+        expected = "PENDING_COMMIT" if spoken == version else "CREATED"
+        assert await room.status(created.registration_id) == expected, spoken
 
 
 @EVERY_VERSION
@@ -179,19 +175,19 @@ async def test_another_nonce_makes_no_new_envelope_where_the_mac_does_not_cover_
 
 
 @pytest.mark.parametrize("made", ALL_VERSIONS)
-@pytest.mark.parametrize("spoken", ALL_VERSIONS)
-async def test_a_registration_may_speak_another_version_than_it_was_made_in(room: Room, made: str, spoken: str) -> None:
-    phone = await room.active_phone(version=made)
-    phone.version = protocol_version(spoken)
-    possible = spoken != "3.0" or made == "3.0"
-    assert (await room.check(phone)).valid is possible
-    if not possible:
-        with pytest.raises(SignatureInvalid):
-            await room.mac_token(phone)
-        return
-    await room.mac_token(phone)
-    assert (await room.store.write(room.devices.check_mac_token, MacTokenCheck(phone.token_header()))).valid
-    assert (await room.registration(phone.id)).protocol_version == made
+async def test_a_registration_may_speak_another_version_than_it_was_made_in(room: Room, made: str) -> None:
+    for spoken in ALL_VERSIONS:
+        phone = await room.active_phone(f"user-{spoken}", version=made)
+        phone.version = protocol_version(spoken)
+        possible = spoken != "3.0" or made == "3.0"
+        assert (await room.check(phone)).valid is possible, spoken
+        if not possible:
+            with pytest.raises(SignatureInvalid):
+                await room.mac_token(phone)
+            continue
+        await room.mac_token(phone)
+        assert (await room.store.write(room.devices.check_mac_token, MacTokenCheck(phone.token_header()))).valid, spoken
+        assert (await room.registration(phone.id)).protocol_version == made
 
 
 @pytest.mark.parametrize("spoken", ["3.2", "3.3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ JAN = {
     "updated_at": 1_700_000_000,
     "https://bank.example/tariff": {"colour": ["gold", None, 7.5]},
 }
+DEEP = reduce(lambda inner, _: [inner], range(500), 0)
+"""Few enough lists in each other to be read, too many to be walked."""
 
 
 async def test_claims_are_stored_replaced_and_forgotten(served: Served) -> None:
@@ -53,6 +56,8 @@ async def test_claims_are_stored_replaced_and_forgotten(served: Served) -> None:
         ({"note": ["\0"]}, "body"),
         ({"": "x"}, "claims"),
         ({f"claim{n}": n for n in range(101)}, "claims"),
+        ({"deep": DEEP}, "body"),
+        ({"deep": DEEP, "note": "\0"}, "body"),
         ([], "claims"),
         (None, "claims"),
     ],

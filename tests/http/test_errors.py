@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ringback import errors
@@ -37,6 +39,13 @@ def assert_shape(face: str, answer: AsgiAnswer) -> None:
         assert set(shown) == {"status", "responseObject"}
         assert shown["status"] == "ERROR"
         assert set(shown["responseObject"]) <= {"code", "message", "violations"}
+
+
+def test_the_drawing_of_the_tree_shows_every_error_once() -> None:
+    drawing = (errors.__doc__ or "").partition("\n\n")[2].partition("\n\nA class's docstring")[0]
+    drawing = drawing.replace("InvalidRequest:", "").replace("NotFound:", "").replace("are NotFound", "")
+    drawn = re.findall(r"\b(?:Conflict|[A-Z][a-z]+(?:[A-Z][a-z]+)+)\b", drawing.replace("PowerAuth", ""))
+    assert sorted(drawn) == sorted({kind.__name__ for kind in all_errors()})
 
 
 @FACES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -94,39 +95,50 @@ async def test_the_back_end_decides_about_commit_and_flags(bank: Served) -> None
     assert shown["flags"] == ["VERIFIED"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        ({"userId": "alice"}, 201),
-        ({"userId": "alice"}, 302),
-        ({"userId": "alice"}, 403),
-        ({"userId": "alice"}, 500),
-        ({}, 200),
-        ({"userId": ""}, 200),
-        ({"userId": None}, 200),
-        ({"userId": 1}, 200),
-        ({"userId": "x" * 256}, 200),
-        ({"userId": "a\x00b"}, 200),
-        ({"userId": "a\nb"}, 200),
-        ({"userId": "alice", "flags": "VERIFIED"}, 200),
-        ({"userId": "alice", "flags": ["x" * 256]}, 200),
-        ({"userId": "alice", "commit": "no"}, 200),
-        ({"userId": "alice", "customAttributes": []}, 200),
-        ({"userId": "alice", "padding": "x" * 70_000}, 200),
-        (["alice"], 200),
-        (b"", 200),
-        (b"not JSON", 200),
-        (b'{"userId":"\xff"}', 200),
-        (b"[" * 60_000, 200),
-    ],
-)
-async def test_any_other_answer_activates_nobody(bank: Served, answer: Any, status: int) -> None:
-    async with back_end(bank, answer, status) as asked:
-        with pytest.raises(RefusedByServer, match="ERR_ACTIVATION"):
-            await activate(bank, {"username": "al"})
-        assert len(asked) == 2
+OTHER_ANSWERS: list[tuple[Any, int]] = [
+    ({"userId": "alice"}, 201),
+    ({"userId": "alice"}, 302),
+    ({"userId": "alice"}, 403),
+    ({"userId": "alice"}, 500),
+    ({}, 200),
+    ({"userId": ""}, 200),
+    ({"userId": None}, 200),
+    ({"userId": 1}, 200),
+    ({"userId": "x" * 256}, 200),
+    ({"userId": "a\x00b"}, 200),
+    ({"userId": "a\nb"}, 200),
+    ({"userId": "alice", "flags": "VERIFIED"}, 200),
+    ({"userId": "alice", "flags": ["x" * 256]}, 200),
+    ({"userId": "alice", "commit": "no"}, 200),
+    ({"userId": "alice", "customAttributes": []}, 200),
+    ({"userId": "alice", "padding": "x" * 70_000}, 200),
+    (["alice"], 200),
+    (b"", 200),
+    (b"not JSON", 200),
+    (b'{"userId":"\xff"}', 200),
+    (b"[" * 60_000, 200),
+]
+
+
+async def test_any_other_answer_activates_nobody(bank: Served) -> None:
+    for answer, status in OTHER_ANSWERS:
+        async with back_end(bank, answer, status) as asked:
+            with pytest.raises(RefusedByServer, match="ERR_ACTIVATION"):
+                await activate(bank, {"username": "al"})
+            assert len(asked) == 2, answer
     listed = await bank.call("GET", "/powerauth-cloud/v2/registrations?userId=alice&removed=true")
     assert listed.body["registrations"] == []
+
+
+async def test_attributes_that_lie_too_deep_in_each_other_are_not_passed_on(bank: Served) -> None:
+    deep: Any = functools.reduce(lambda inner, _: {"a": inner}, range(100), 1)
+    async with back_end(bank, {"userId": "alice"}) as asked:
+        with pytest.raises(RefusedByServer, match="ERR_ACTIVATION"):
+            await activate(bank, {"username": "al"}, custom=deep)
+        assert len(asked) == 1
+    async with back_end(bank, {"userId": "alice", "customAttributes": deep}):
+        with pytest.raises(RefusedByServer, match="ERR_ACTIVATION"):
+            await activate(bank, {"username": "al"})
 
 
 async def test_without_a_back_end_or_with_a_dead_one_nobody_activates(bank: Served) -> None:

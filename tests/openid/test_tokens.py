@@ -228,6 +228,7 @@ async def test_keys_that_are_none_are_left_out(openid: OpenIdClient, hostile: Ho
         {"kty": "RSA", "kid": "rsa"},
         {"kty": "RSA", "n": "AQ", "e": "AQAB", "kid": "rsa"},
         {"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"},
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AQ", "y": "AQ"},
         {"kty": ["RSA"]},
         {**RSA.as_dict(private=False), "use": "enc"},
         {**RSA.as_dict(private=False), "alg": "RS512"},

@@ -34,6 +34,7 @@ insert_app = Command(
 )
 all_operations = Query("test_all_operations", "Statuses.", "SELECT id, status, failure_count, version FROM operations")
 all_audit = Query("test_all_audit", "The audit log.", "SELECT action, principal_name FROM audit_log ORDER BY id")
+audit_by_app = Query("test_audit_by_app", "Who reads it.", "SELECT action, app_id, user_id FROM audit_log ORDER BY id")
 all_pushes = Query(
     "test_all_pushes", "Pushes.", "SELECT registration_id, kind, payload, status, reason, operation_id FROM pushes"
 )

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.operations.rooms import BANK, SHOP, Room, all_audit, phone, with_flags
+from tests.operations.rooms import BANK, SHOP, Room, all_audit, audit_by_app, phone, with_flags
 
 
 async def test_approval(room: Room) -> None:
@@ -74,6 +74,14 @@ async def test_a_mismatch_counts(room: Room, registration_id: str, data: str, fa
         assert await room.authorize(operation.id, registration_id, data=data, factors=factors) == verdict
         assert (await room.look(operation)).failure_count == count
     assert (await room.look(operation)).status == "FAILED"
+
+
+async def test_the_log_of_another_app_does_not_tell_whose_operation_its_phone_tried(room: Room) -> None:
+    operation = await room.create()
+    for _ in range(5):
+        assert await room.authorize(operation.id, "p3") == "UNKNOWN"
+    tried = [row[1:] for row in await room.all(audit_by_app) if row[0] != "operation_template.create"]
+    assert Counter(tried) == {("bank", "alice"): 1, (None, "alice"): 5}
 
 
 async def test_a_success_after_failures(room: Room) -> None:

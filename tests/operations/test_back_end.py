@@ -45,6 +45,7 @@ async def test_parameters_that_the_template_does_not_know_are_kept(room: Room) -
         ({"template": "nothing"}, TemplateNotFound, None),
         ({"timestamp_expires": 1_800_000_000_000}, InvalidRequest, "timestampExpires"),
         ({"parameters": {"a": "\t"}}, InvalidRequest, "parameters.a"),
+        ({"template": "payment", "parameters": {"iban": "9" * 100_000}}, InvalidRequest, "parameters"),
         ({"registration_id": "nothing"}, InvalidRequest, "registrationId"),
         ({"registration_id": "p2"}, InvalidRequest, "registrationId"),
         ({"registration_id": "p3"}, InvalidRequest, "registrationId"),

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import InvalidRequest
-from ringback.operations.data import build_data, escape_value, render_text
+from ringback.operations.data import build_data, escape_value
 from ringback.operations.model import TRANSITIONS, Event, Status, next_status
+from ringback.operations.rendering import Text
 
 SAFE = st.text(st.characters(min_codepoint=0x20, exclude_categories=("Cs",)) | st.just("\n"), max_size=30)
 
@@ -80,7 +81,7 @@ def test_control_characters_are_refused_by_name(character: str) -> None:
 
 
 def test_texts_are_not_escaped() -> None:
-    assert render_text("Pay ${amount}* to ${who}", {"amount": "1*"}) == "Pay 1** to ${who}"
+    assert Text("Pay ${amount}* to ${who}")({"amount": "1*"}) == "Pay 1** to ${who}"
 
 
 def _split(data: str) -> list[str]:

@@ -33,9 +33,21 @@ def test_preferred_languages(header: str | None, languages: list[str]) -> None:
     assert preferred_languages(header) == languages
 
 
-def test_allowed_signature_types() -> None:
-    assert allowed_signature_type('["possession"]').type == "1FA"
-    assert allowed_signature_type('["possession_knowledge"]').variants == ("possession_knowledge",)
+@pytest.mark.parametrize(
+    ("allowed", "kind", "variants"),
+    [
+        (["possession"], "1FA", ()),
+        (["possession_knowledge", "possession"], "1FA", ()),
+        (["possession_knowledge"], "2FA", ("possession_knowledge",)),
+        (["possession_biometry", "possession_knowledge"], "2FA", ("possession_knowledge", "possession_biometry")),
+        (["possession_knowledge", "possession_knowledge_biometry"], "2FA", ("possession_knowledge",)),
+    ],
+)
+def test_phones_are_shown_the_signature_types_that_they_know(
+    allowed: list[str], kind: str, variants: tuple[str, ...]
+) -> None:
+    shown = allowed_signature_type(json.dumps(allowed))
+    assert (shown.type, shown.variants) == (kind, variants)
 
 
 async def test_the_list(room: Room, clock: ManualClock) -> None:

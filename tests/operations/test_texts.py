@@ -22,11 +22,11 @@ ATTRIBUTES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (
         {"type": "ALERT", "alertType": "${kind}", "id": "1", "label": "Alert", "message": "${missing}"},
-        {"type": "ALERT", "alertType": "ERROR", "id": "1", "label": "Alert"},
+        {"type": "ALERT", "alertType": "ERROR", "id": "1", "label": "Alert", "message": ""},
     ),
     (
         {"type": "ALERT", "alertType": "${note}", "id": "1", "label": "Alert"},
-        {"type": "ALERT", "alertType": "INFO", "id": "1", "label": "Alert"},
+        {"type": "ALERT", "alertType": "INFO", "id": "1", "label": "Alert", "message": ""},
     ),
     (
         {"type": "HEADING", "id": "2", "label": "Utility Payment"},
@@ -75,8 +75,15 @@ ATTRIBUTES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
         {
             "type": "PARTY_INFO", "id": "8", "label": "App",
-            "partyInfo": {"logoUrl": "https://example.com/image.png", "name": "Tesco", "websiteUrl": "https://a.b"},
+            "partyInfo": {
+                "logoUrl": "https://example.com/image.png", "name": "Tesco", "websiteUrl": "https://a.b",
+                "description": "",
+            },
         },
+    ),
+    (
+        {"type": "PARTY_INFO", "id": "8", "label": "App", "partyInfo": {"logoUrl": "${missing}", "name": "${party}"}},
+        {"type": "KEY_VALUE", "id": "8", "label": "App", "value": "Tesco"},
     ),
 ]  # fmt: skip
 NOT_SHOWN: list[dict[str, Any]] = [
@@ -139,6 +146,8 @@ async def test_attributes_of_every_type(journey: Journey) -> None:
         "attributes": [one for _, one in ATTRIBUTES],
         "resultTexts": {"success": "Paid 2199.40", "reject": "Not paid"},
     }
+    # The SDK for Android reads an attribute from the front and must know its type before what else is in it.
+    assert all(next(iter(one)) == "type" for one in shown["formData"]["attributes"] if "dynamic" not in one)
     assert "ui" not in shown
 
 
@@ -151,6 +160,14 @@ async def test_ui_with_parameters(journey: Journey) -> None:
         "preApprovalScreen": {**UI["preApprovalScreen"], "message": "Hello Tesco"},  # type: ignore[dict-item]
         "postApprovalScreen": {**UI["postApprovalScreen"], "payload": {"attributes": [ATTRIBUTES[4][1]]}},  # type: ignore[dict-item]
     }
+    several = {
+        "preApprovalScreens": [UI["preApprovalScreen"]],
+        "templates": {"list": {"header": "${operation.amount}"}},
+    }
+    assert (await put(journey, {**TEXTS, "ui": several})).status == 200
+    (shown,) = await show(journey)
+    assert shown["ui"]["preApprovalScreens"][0]["message"] == "Hello Tesco"
+    assert shown["ui"]["templates"] == several["templates"]
     assert (await put(journey, {**TEXTS, "ui": {"postApprovalScreen": REDIRECT}})).status == 200
     (shown,) = await show(journey)
     assert shown["ui"]["postApprovalScreen"]["payload"]["redirectUrl"] == "shop://Tesco"

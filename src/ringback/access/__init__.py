@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ringback.access.authenticator import BasicAuthenticator
 from ringback.access.bearer import Authenticators, BearerAuthenticator, BearerSettings
-from ringback.access.model import CreatedUser, SystemUser
 from ringback.access.schema import CreateUser
 from ringback.access.service import AccessService
 
@@ -20,6 +19,4 @@ __all__ = [
     "BearerAuthenticator",
     "BearerSettings",
     "CreateUser",
-    "CreatedUser",
-    "SystemUser",
 ]

@@ -1,6 +1,6 @@
 """Access tokens of an OpenID provider in the place of a password (RFC 6750, RFC 9068).
 
-The token says who it is; what that system user may do is ours: its role and its apps, as with a password.
+One says who calls; what that system user may do is ours: its role and its apps, as with a password.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class BearerSettings(msgspec.Struct, frozen=True):
 class BearerAuthenticator:
     """Turns `Authorization: Bearer …` into a principal.
 
-    A token that was proved is remembered, by its hash, until it expires and at most for a minute. The user is looked up
-    as with a password: disabled is disabled within two seconds, whatever the token says.
+    An access token that was proved is remembered, by its hash, until it expires and at most for a minute. The user is
+    looked up as with a password: disabled is disabled within two seconds, whatever it says.
     """
 
     def __init__(
@@ -103,4 +103,4 @@ def _checked_name(value: object) -> str:
     try:
         return msgspec.convert(value, Username)
     except msgspec.ValidationError as error:
-        raise OpenIdRefused("The token names no user.", cause=error) from error
+        raise OpenIdRefused("The access token names no user.", cause=error) from error

@@ -1,7 +1,8 @@
-"""Apps: a mobile application with its versions (app key and secret), its master keys and its SDK configuration.
+"""Apps: a mobile application with its versions (app key and secret), its master keys and what is configured for it.
 
-Other rooms ask `AppsService` which app an app key belongs to and for an app's master private key. Later facets (OAuth
-client, push credentials, icons) live here too. Versions and master keys are cached for less than two seconds.
+Other rooms ask `AppsService` which app an app key belongs to, for an app's master private key and for its
+configuration, which `AppConfiguration` changes. Later facets (OAuth client, push credentials, icons) live here too.
+Versions, master keys and configurations are cached for less than two seconds.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import base64
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from litestar import Request
 from litestar.params import QueryParameter
 
 from ringback.audit.model import AuditEntry
@@ -19,9 +18,10 @@ from ringback.http import (
     Limit,
     PageNumber,
     PageSize,
+    Req,
     Routes,
     cloud,
-    make_cursor,
+    cut_page,
     native,
     open_cursor,
     principal_of,
@@ -32,7 +32,6 @@ from ringback.store import Store
 if TYPE_CHECKING:
     from ringback.clock import Clock
 
-Req = Request[Any, Any, Any]
 TAG = "Audit"
 THIRTY_DAYS_MS = 30 * 86_400_000
 _NAME: dict[str, Any] = {"min_length": 1, "max_length": 255, "pattern": r"^[^\x00]*$"}
@@ -90,8 +89,8 @@ def routes(store: Store, audit: AuditReader, clock: Clock) -> Routes:
     ) -> EntryPage:
         selection = Selection(subject_id, user_id, app_id, open_cursor(cursor))
         found = await store.read(audit.entries, principal_of(request), selection, limit + 1)
-        shown = found[:limit]
-        return EntryPage([_entry(one) for one in shown], make_cursor(shown[-1].id) if len(found) > limit else None)
+        shown, next_cursor = cut_page(found, limit, lambda entry: entry.id)
+        return EntryPage([_entry(one) for one in shown], next_cursor)
 
     return Routes(internal=[get_audit_log, list_entries])
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.callbacks.announcing import Announcer
 from ringback.callbacks.authentication import HttpBasic
@@ -17,10 +15,9 @@ from ringback.callbacks.schema import (
     HttpBasicShown,
 )
 from ringback.callbacks.service import CallbacksService, Known
-from ringback.http import Ok, Routes, cloud, decode, principal_of
+from ringback.http import Ok, Req, Routes, cloud, decode, principal_of
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Callbacks"
 _ALL = "/v2/admin/applications/{app_id:str}/callbacks"
 _ONE = f"{_ALL}/{{callback_id:str}}"
@@ -30,30 +27,32 @@ def routes(store: Store, callbacks: CallbacksService, announcer: Announcer) -> R
     """The handlers."""
 
     @cloud.post(_ALL, tag=TAG, operation_id="createCallback", role="any", request=CallbackContent)
-    async def create_callback(request: Req, app_id: str, body: bytes) -> CallbackShown:
+    async def create_callback(request: Req, app_id: FromPath[str], body: RawBody) -> CallbackShown:
         content = decode(body, CallbackContent)
         created = await store.write(callbacks.create, principal_of(request), app_id, content)
         announcer.forget()
         return shown(created)
 
     @cloud.get(_ALL, tag=TAG, operation_id="getCallbackList", role="any")
-    async def list_callbacks(request: Req, app_id: str) -> CallbackList:
+    async def list_callbacks(request: Req, app_id: FromPath[str]) -> CallbackList:
         found = await store.read(callbacks.all, principal_of(request), app_id)
         return CallbackList([shown(one) for one in found])
 
     @cloud.get(_ONE, tag=TAG, operation_id="getCallback", role="any")
-    async def get_callback(request: Req, app_id: str, callback_id: str) -> CallbackShown:
+    async def get_callback(request: Req, app_id: FromPath[str], callback_id: FromPath[str]) -> CallbackShown:
         return shown(await store.read(callbacks.get, principal_of(request), app_id, callback_id))
 
     @cloud.put(_ONE, tag=TAG, operation_id="updateCallback", role="any", request=CallbackContent)
-    async def update_callback(request: Req, app_id: str, callback_id: str, body: bytes) -> CallbackShown:
+    async def update_callback(
+        request: Req, app_id: FromPath[str], callback_id: FromPath[str], body: RawBody
+    ) -> CallbackShown:
         content = decode(body, CallbackContent)
         changed = await store.write(callbacks.replace, principal_of(request), app_id, callback_id, content)
         announcer.forget()
         return shown(changed)
 
     @cloud.delete(_ONE, tag=TAG, operation_id="deleteCallback", role="any")
-    async def delete_callback(request: Req, app_id: str, callback_id: str) -> Ok:
+    async def delete_callback(request: Req, app_id: FromPath[str], callback_id: FromPath[str]) -> Ok:
         await store.write(callbacks.delete, principal_of(request), app_id, callback_id)
         announcer.forget()
         return Ok()

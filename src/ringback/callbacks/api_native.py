@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-from litestar import Request
+from litestar.params import FromPath
 
 from ringback.callbacks.schema import CallbackDelivery, DeliveryAttempt, DeliveryPage
 from ringback.callbacks.service import CallbacksService
 from ringback.errors import CallbackNotFound, NativeCallbackNotFound
-from ringback.http import Cursor, Limit, Routes, make_cursor, native, open_cursor, principal_of
+from ringback.http import Cursor, Limit, Req, Routes, cut_page, native, open_cursor, principal_of
 from ringback.outbox import Attempt, PastDelivery, State
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Callbacks"
 _STATUSES: dict[State, str] = {"READY": "PENDING", "LEASED": "PENDING", "DONE": "DELIVERED", "DEAD": "FAILED"}
 
@@ -29,14 +28,16 @@ def routes(store: Store, callbacks: CallbacksService) -> Routes:
         summary="The deliveries to a callback with their attempts, newest first.",
         role="any",
     )
-    async def list_deliveries(request: Req, callback_id: str, limit: Limit = 50, cursor: Cursor = "") -> DeliveryPage:
+    async def list_deliveries(
+        request: Req, callback_id: FromPath[str], limit: Limit = 50, cursor: Cursor = ""
+    ) -> DeliveryPage:
         principal, before_id = principal_of(request), open_cursor(cursor) or None
         try:
             found = await store.read(callbacks.deliveries, principal, callback_id, before_id, limit + 1)
         except CallbackNotFound as error:
             raise NativeCallbackNotFound from error
-        items = [_delivery(one, attempts) for one, attempts in found[:limit]]
-        return DeliveryPage(items, make_cursor(items[-1].id) if len(found) > limit else None)
+        shown, next_cursor = cut_page(found, limit, lambda one: one[0].id)
+        return DeliveryPage([_delivery(one, attempts) for one, attempts in shown], next_cursor)
 
     return Routes(internal=[list_deliveries])
 

@@ -108,7 +108,7 @@ def retry_after_seconds(answer: EgressAnswer, now_ms: int) -> float | None:
         return min(float(text[:9]), LONGEST_RETRY_AFTER_SECONDS)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return min(max(0.0, at.timestamp() - now_ms / SECOND_MS), LONGEST_RETRY_AFTER_SECONDS)

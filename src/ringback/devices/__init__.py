@@ -4,14 +4,16 @@ A registration (the phone says *activation*) is one phone of one user in one app
 with the phone, checks what the phone signs, hands out MAC tokens and keeps push tokens. Other rooms ask
 `DevicesService` whether a signature (`check_signature`) or a MAC token (`check_mac_token`) is right, always inside
 their own unit of work, since each check leaves a mark; likewise about the digits of an offline signature
-(`check_offline_signature`); and where a user's phones are reached (`push_targets`).
-`read_signature_header` and `read_token_header` turn a phone's header fields into what these checks take. Protocol 3.3;
-the choices by version are in `protocols/powerauth/versions.py`.
+(`check_offline_signature`); and where a user's phones are reached (`push_targets`). `read_token_header` turns a phone's
+header field into what such a check takes. Who activates without a code or a PUK is asked of `OutsideIdentities`.
+
+Protocols 3.0 to 3.3; the choices by version are in `protocols/powerauth/versions.py`. Each subject (`recovery`,
+`offline`, …) has a module, and where they are needed an `api_…`, a `schema_…` and a `queries_…` beside it.
 """
 
 from __future__ import annotations
 
-from ringback.devices.headers import read_signature_header, read_token_header
+from ringback.devices.headers import read_token_header
 from ringback.devices.identity import OutsideIdentities
 from ringback.devices.model import (
     DeviceLimits,
@@ -30,7 +32,7 @@ from ringback.devices.offline import (
     read_offline_nonce,
 )
 from ringback.devices.phone import TWO_FACTORS, WITH_POSSESSION
-from ringback.devices.schema_offline import OfflineQrAnswer, VerifiedOffline, verified_offline
+from ringback.devices.schema_offline import VerifiedOffline, verified_offline
 from ringback.devices.service import DevicesService
 
 __all__ = [
@@ -43,7 +45,6 @@ __all__ = [
     "MacTokenOutcome",
     "OfflineCheck",
     "OfflinePayload",
-    "OfflineQrAnswer",
     "OutsideIdentities",
     "PushTarget",
     "Registration",
@@ -52,7 +53,6 @@ __all__ = [
     "VerifiedOffline",
     "is_offline_otp",
     "read_offline_nonce",
-    "read_signature_header",
     "read_token_header",
     "verified_offline",
 ]

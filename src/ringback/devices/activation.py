@@ -28,6 +28,7 @@ from ringback.devices.schema import (
     ActivationRecovery,
 )
 from ringback.errors import ActivationInvalid, EncryptionFailed, MobileError, RecoveryInvalid
+from ringback.http import is_too_deep
 from ringback.principal import device
 from ringback.protocols.powerauth.activation_code import is_activation_code
 from ringback.protocols.powerauth.base64_text import decode_base64
@@ -212,7 +213,8 @@ class Activation:
             return registration
         with_recovery = await self._recovery_codes.is_enabled(tx, registration.app_id)
         info = None
-        if self._user_info is not None:
+        # Whoever holds an activation code is not told about its user before somebody has committed the phone.
+        if self._user_info is not None and registration.commit_phase == "ON_KEY_EXCHANGE":
             info = await self._user_info.user_info(tx, registration.app_id, registration.user_id)
         await self._encryption.remember(tx, exchange.opened)
         status = await self._save_keys(tx, registration, exchange)
@@ -309,9 +311,12 @@ async def _by_code(tx: Tx, app_id: str, code: str) -> Registration | None:
 
 def _decode(body: bytes, shape: type[T], refusal: type[MobileError]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape)
+        value = msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal(cause=error) from error
+    if is_too_deep(body):
+        raise refusal
+    return value
 
 
 def _device_public_key(text: str) -> PublicKey | None:

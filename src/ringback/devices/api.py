@@ -1,20 +1,20 @@
-"""The room's handlers: the back end's (`api_cloud`) and the phones' (`api_mobile`)."""
+"""The room's handlers: `api_cloud` and `api_mobile` begin, each of the other modules has a subject of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ringback.devices import (
-    api_activation,
     api_cloud,
-    api_config,
     api_labels,
     api_looking,
     api_mobile,
     api_offline,
+    api_oidc_configuration,
     api_push,
     api_recovery,
     api_sealed,
+    api_spawn,
 )
 from ringback.http import Routes
 
@@ -30,9 +30,9 @@ _PARTS = (
     api_mobile,
     api_push,
     api_sealed,
-    api_activation,
+    api_spawn,
     api_recovery,
-    api_config,
+    api_oidc_configuration,
 )
 
 

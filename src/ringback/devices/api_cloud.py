@@ -1,13 +1,12 @@
-"""PowerAuth Cloud: registrations and the checking of signatures, for back ends."""
+"""PowerAuth Cloud, for back ends: registrations, and the checking of signatures and MAC tokens."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter, RawBody
 
 from ringback.devices.model import MacTokenCheck, SignatureCheck
 from ringback.devices.schema import (
@@ -16,6 +15,7 @@ from ringback.devices.schema import (
     CreatedRegistration,
     CreateRegistration,
     DeleteRegistration,
+    ReplaceOtp,
     SignatureApplication,
     VerifiedSignature,
     VerifiedToken,
@@ -24,13 +24,11 @@ from ringback.devices.schema import (
 )
 from ringback.devices.service import DevicesService
 from ringback.errors import SignatureHeaderMalformed, TokenHeaderMalformed, invalid_field
-from ringback.http import Ok, Routes, cloud, decode, principal_of
+from ringback.http import Ok, Req, Routes, cloud, decode, principal_of
 from ringback.protocols.powerauth.errors import PowerAuthProtocolError
 from ringback.protocols.powerauth.headers import parse_signature_header, parse_token_header
 from ringback.protocols.powerauth.signature import SIGNATURE_TYPES, canonical_query
 from ringback.store import Store
-
-Req = Request[Any, Any, Any]
 
 
 def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a list
@@ -45,7 +43,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
     )
     async def create_registration(
         request: Req,
-        body: bytes,
+        body: RawBody,
         only_one: Annotated[bool, QueryParameter(name="incompleteStatusCheck")] = False,  # noqa: FBT002 - a query parameter
     ) -> CreatedRegistration:
         command = decode(body, CreateRegistration)
@@ -59,7 +57,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         summary="Makes a registration active whose phone has exchanged keys.",
         request=CommitRegistration,
     )
-    async def commit_registration(request: Req, registration_id: str, body: bytes) -> Ok:
+    async def commit_registration(request: Req, registration_id: FromPath[str], body: RawBody) -> Ok:
         command = decode(body, CommitRegistration, optional=True)
         refusal = await store.write(devices.commit_registration, principal_of(request), registration_id, command)
         if refusal is not None:
@@ -73,9 +71,23 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         summary="Blocks, unblocks or removes a registration.",
         request=ChangeRegistration,
     )
-    async def update_registration(request: Req, registration_id: str, body: bytes) -> Ok:
+    async def update_registration(request: Req, registration_id: FromPath[str], body: RawBody) -> Ok:
         command = decode(body, ChangeRegistration)
         refusal = await store.write(devices.change_registration, principal_of(request), registration_id, command)
+        if refusal is not None:
+            raise refusal
+        return Ok()
+
+    @cloud.put(
+        "/v2/registrations/{registration_id:str}/otp",
+        tag="Registrations",
+        operation_id="updateActivationOtp",
+        summary="Sets the activation OTP of a registration that is not active yet, in place of an earlier one.",
+        request=ReplaceOtp,
+    )
+    async def replace_otp(request: Req, registration_id: FromPath[str], body: RawBody) -> Ok:
+        command = decode(body, ReplaceOtp)
+        refusal = await store.write(devices.replace_otp, principal_of(request), registration_id, command)
         if refusal is not None:
             raise refusal
         return Ok()
@@ -87,7 +99,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         summary="Removes a registration that was not committed yet.",
         request=DeleteRegistration,
     )
-    async def delete_registration(request: Req, registration_id: str, body: bytes) -> Ok:
+    async def delete_registration(request: Req, registration_id: FromPath[str], body: RawBody) -> Ok:
         command = decode(body, DeleteRegistration, optional=True)
         refusal = await store.write(devices.cancel_registration, principal_of(request), registration_id, command)
         if refusal is not None:
@@ -101,7 +113,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         summary="Checks the signature of a request that the back end received; a signature is valid once.",
         request=VerifySignature,
     )
-    async def verify_signature(request: Req, body: bytes) -> VerifiedSignature:
+    async def verify_signature(request: Req, body: RawBody) -> VerifiedSignature:
         check = _signature_check(decode(body, VerifySignature))
         outcome = await store.write(devices.verify_signature, principal_of(request), check)
         return VerifiedSignature(
@@ -123,7 +135,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
         summary="Checks the MAC token header of a request that the back end received; a header is valid once.",
         request=VerifyToken,
     )
-    async def verify_token(request: Req, body: bytes) -> VerifiedToken:
+    async def verify_token(request: Req, body: RawBody) -> VerifiedToken:
         command = decode(body, VerifyToken)
         try:
             check = MacTokenCheck(parse_token_header(command.auth_header))
@@ -149,6 +161,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:  # noqa: C901 - a l
             create_registration,
             commit_registration,
             update_registration,
+            replace_otp,
             delete_registration,
             verify_signature,
             verify_token,

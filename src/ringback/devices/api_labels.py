@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.devices.labels import How
 from ringback.devices.schema_looking import ChangeFlags, ChangeName, RegistrationFlags
 from ringback.devices.service import DevicesService
-from ringback.http import Ok, Routes, cloud, decode, principal_of
+from ringback.http import Ok, Req, Routes, cloud, decode, principal_of
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Registrations"
 FLAGS = "/v2/registrations/{registration_id:str}/flags"
 
@@ -21,7 +18,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
     """The handlers."""
 
     @cloud.get(FLAGS, tag=TAG, operation_id="listActivationFlags", summary="The flags of a registration.")
-    async def get_flags(request: Req, registration_id: str) -> RegistrationFlags:
+    async def get_flags(request: Req, registration_id: FromPath[str]) -> RegistrationFlags:
         unit = devices.registration_detail
         shown = await devices.look(store, unit, principal_of(request), registration_id)
         return RegistrationFlags(shown.registration_id, shown.flags)
@@ -33,7 +30,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="More flags; those that it has already are no error.",
         request=ChangeFlags,
     )
-    async def add_flags(request: Req, registration_id: str, body: bytes) -> RegistrationFlags:
+    async def add_flags(request: Req, registration_id: FromPath[str], body: RawBody) -> RegistrationFlags:
         return await change_flags(request, registration_id, "add", body)
 
     @cloud.put(
@@ -43,7 +40,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="These flags in place of those that it has.",
         request=ChangeFlags,
     )
-    async def replace_flags(request: Req, registration_id: str, body: bytes) -> RegistrationFlags:
+    async def replace_flags(request: Req, registration_id: FromPath[str], body: RawBody) -> RegistrationFlags:
         return await change_flags(request, registration_id, "replace", body)
 
     @cloud.delete(
@@ -53,7 +50,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="Without these flags; those that it does not have are no error.",
         request=ChangeFlags,
     )
-    async def remove_flags(request: Req, registration_id: str, body: bytes) -> RegistrationFlags:
+    async def remove_flags(request: Req, registration_id: FromPath[str], body: RawBody) -> RegistrationFlags:
         return await change_flags(request, registration_id, "remove", body)
 
     async def change_flags(request: Req, registration_id: str, how: How, body: bytes) -> RegistrationFlags:
@@ -71,7 +68,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="Another name of the phone.",
         request=ChangeName,
     )
-    async def change_name(request: Req, registration_id: str, body: bytes) -> Ok:
+    async def change_name(request: Req, registration_id: FromPath[str], body: RawBody) -> Ok:
         command = decode(body, ChangeName)
         refusal = await store.write(devices.labels.change_name, principal_of(request), registration_id, command)
         if refusal is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ringback.devices.looking import Page, Selection
+from ringback.devices.model import Status
 from ringback.devices.schema import RegistrationDetail, RegistrationList
 from ringback.devices.schema_looking import RegistrationPage
 from ringback.devices.service import DevicesService
@@ -15,6 +15,7 @@ from ringback.http import (
     DEFAULT_PAGE_SIZE,
     Cursor,
     Limit,
+    Req,
     Routes,
     cloud,
     make_cursor,
@@ -25,7 +26,6 @@ from ringback.http import (
 )
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Registrations"
 _NAME: dict[str, Any] = {"min_length": 1, "max_length": 255, "pattern": r"^[^\x00]*$"}
 _WAY_OUT = "GET /api/v1/registrations?userId=… goes on from a cursor, however many there are."
@@ -43,7 +43,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
     async def get_registration_list(
         request: Req,
         user_id: Annotated[str, QueryParameter(name="userId", **_NAME)],
-        removed: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+        removed: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
         page_number: Annotated[int | None, QueryParameter(name="pageNumber", ge=0, le=2**31 - 1)] = None,
         page_size: Annotated[int | None, QueryParameter(name="pageSize", ge=1, le=1000)] = None,
     ) -> RegistrationList:
@@ -62,7 +62,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         operation_id="getRegistration",
         summary="One registration; with the activation code while it waits for the phone.",
     )
-    async def get_registration(request: Req, registration_id: str) -> RegistrationDetail:
+    async def get_registration(request: Req, registration_id: FromPath[str]) -> RegistrationDetail:
         return await devices.look(store, devices.registration_detail, principal_of(request), registration_id)
 
     @native.get(
@@ -76,7 +76,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         request: Req,
         user_id: Annotated[str | None, QueryParameter(name="userId", **_NAME)] = None,
         app_id: Annotated[str | None, QueryParameter(name="appId", **_NAME)] = None,
-        status: Literal["CREATED", "PENDING_COMMIT", "ACTIVE", "BLOCKED", "REMOVED"] | None = None,
+        status: FromQuery[Status | None] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
     ) -> RegistrationPage:

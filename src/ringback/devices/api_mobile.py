@@ -6,11 +6,15 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar import Request
+from litestar.params import RawBody
 
 from ringback.devices.headers import read_encryption_header, read_signature_header
 from ringback.devices.model import SignatureCheck
 from ringback.devices.schema import (
+    ActivationLayer1Request,
+    ActivationLayer1Response,
+    ActivationLayer2Request,
+    ActivationLayer2Response,
     ActivationStatus,
     CreatedMacToken,
     MacTokenObject,
@@ -30,13 +34,12 @@ from ringback.errors import (
     SignatureInvalid,
     TemporaryKeyFailure,
 )
-from ringback.http import Envelope, Ok, Routes, decode, mobile, remote_address
+from ringback.http import Envelope, Ok, Req, Routes, decode, mobile, remote_address
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
 from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, SIGNATURE_HEADER
 from ringback.protocols.powerauth.signature import canonical_query
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 VALIDATE_URI_ID = "/pa/signature/validate"
 MAX_QUERY_FIELDS = 100
 """More parameters than that no phone signs."""
@@ -62,7 +65,7 @@ def _unsigned(store: Store, devices: DevicesService) -> Routes:
         summary="A key that the next encrypted requests are made for.",
         request=TemporaryKeyRequest,
     )
-    async def create_temporary_key(body: bytes) -> Envelope[TemporaryKeyObject]:
+    async def create_temporary_key(body: RawBody) -> Envelope[TemporaryKeyObject]:
         try:
             jwt = decode(body, TemporaryKeyRequest).request_object.jwt
         except InvalidRequest as error:
@@ -76,8 +79,12 @@ def _unsigned(store: Store, devices: DevicesService) -> Routes:
         summary="Exchanges keys with a phone that has an activation code.",
         request=EciesEnvelope,
         header=[ENCRYPTION_HEADER],
+        decrypted=(
+            [ActivationLayer1Request, ActivationLayer2Request],
+            [ActivationLayer1Response, ActivationLayer2Response],
+        ),
     )
-    async def create_activation(request: Req, body: bytes) -> EciesResponse:
+    async def create_activation(request: Req, body: RawBody) -> EciesResponse:
         header = read_encryption_header(request.headers)
         return await devices.create_activation(store, header, body, remote_address(request))
 
@@ -88,7 +95,7 @@ def _unsigned(store: Store, devices: DevicesService) -> Routes:
         summary="The encrypted status of a registration.",
         request=StatusRequest,
     )
-    async def activation_status(body: bytes) -> Envelope[ActivationStatus]:
+    async def activation_status(body: RawBody) -> Envelope[ActivationStatus]:
         try:
             command = decode(body, StatusRequest).request_object
         except InvalidRequest as error:
@@ -108,7 +115,7 @@ def _signed(store: Store, devices: DevicesService) -> Routes:
         summary="The phone gives up its registration.",
         header=[SIGNATURE_HEADER],
     )
-    async def remove_activation(request: Req, body: bytes) -> Envelope[RemovedActivation]:
+    async def remove_activation(request: Req, body: RawBody) -> Envelope[RemovedActivation]:
         header = read_signature_header(request.headers)
         outcome = await store.write(devices.remove_activation, header, body)
         if not outcome.valid:
@@ -124,7 +131,7 @@ def _signed(store: Store, devices: DevicesService) -> Routes:
         header=[SIGNATURE_HEADER],
         decrypted=([], [CreatedMacToken]),
     )
-    async def create_token(request: Req, body: bytes) -> EciesResponse:
+    async def create_token(request: Req, body: RawBody) -> EciesResponse:
         return await devices.create_mac_token(store, read_signature_header(request.headers), body)
 
     @mobile.post(
@@ -135,7 +142,7 @@ def _signed(store: Store, devices: DevicesService) -> Routes:
         request=RemoveMacToken,
         header=[SIGNATURE_HEADER],
     )
-    async def remove_token(request: Req, body: bytes) -> Envelope[MacTokenObject]:
+    async def remove_token(request: Req, body: RawBody) -> Envelope[MacTokenObject]:
         header = read_signature_header(request.headers)
         try:
             token = decode(body, RemoveMacToken).request_object
@@ -167,15 +174,15 @@ def _validation(store: Store, devices: DevicesService) -> Routes:
         return await validate(request, "GET", _canonical_query(request))
 
     @mobile.post(path, operation_id="validatePost", summary="Checks the signature of a POST.", **signed_route)
-    async def validate_post(request: Req, body: bytes) -> Ok:
+    async def validate_post(request: Req, body: RawBody) -> Ok:
         return await validate(request, "POST", body)
 
     @mobile.put(path, operation_id="validatePut", summary="Checks the signature of a PUT.", **signed_route)
-    async def validate_put(request: Req, body: bytes) -> Ok:
+    async def validate_put(request: Req, body: RawBody) -> Ok:
         return await validate(request, "PUT", body)
 
     @mobile.delete(path, operation_id="validateDelete", summary="Checks the signature of a DELETE.", **signed_route)
-    async def validate_delete(request: Req, body: bytes) -> Ok:
+    async def validate_delete(request: Req, body: RawBody) -> Ok:
         return await validate(request, "DELETE", body)
 
     return Routes(public=[validate_get, validate_post, validate_put, validate_delete])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.devices.offline import OFFLINE_TYPES, OfflineCheck, is_offline_otp, read_offline_nonce
 from ringback.devices.schema_offline import (
@@ -15,13 +15,12 @@ from ringback.devices.schema_offline import (
     verified_offline,
 )
 from ringback.errors import OtpMalformed
-from ringback.http import Routes, cloud, decode, principal_of
+from ringback.http import Req, Routes, cloud, decode, principal_of
 
 if TYPE_CHECKING:
     from ringback.devices.service import DevicesService
     from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Signature Verification"
 
 
@@ -35,12 +34,10 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="The text of a QR code that one phone signs without a network.",
         request=OfflineQrRequest,
     )
-    async def personalized_qr(request: Req, registration_id: str, body: bytes) -> OfflineQrAnswer:
+    async def personalized_qr(request: Req, registration_id: FromPath[str], body: RawBody) -> OfflineQrAnswer:
         wanted = decode(body, OfflineQrRequest)
         nonce = None if wanted.nonce is None else read_offline_nonce(wanted.nonce)
-        made = await devices.personalized_offline_payload(
-            store, principal_of(request), registration_id, wanted.data, nonce
-        )
+        made = await devices.offline.personalized(store, principal_of(request), registration_id, wanted.data, nonce)
         return OfflineQrAnswer(made.offline_data, made.nonce)
 
     @cloud.post(
@@ -50,7 +47,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="Checks the digits that a person typed; they are valid once.",
         request=VerifyOffline,
     )
-    async def verify_otp(request: Req, registration_id: str, body: bytes) -> VerifiedOffline:
+    async def verify_otp(request: Req, registration_id: FromPath[str], body: RawBody) -> VerifiedOffline:
         command = decode(body, VerifyOffline)
         if not is_offline_otp(command.otp, command.component_length):
             raise OtpMalformed
@@ -63,7 +60,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
             signature_types=OFFLINE_TYPES if command.allow_biometry else OFFLINE_TYPES[:1],
             digits=command.component_length,
         )
-        outcome = await store.write(devices.verify_offline_signature, principal_of(request), check)
+        outcome = await store.write(devices.offline.verify, principal_of(request), check)
         roles = () if outcome.app_id is None else await store.read(devices.app_roles, outcome.app_id)
         return verified_offline(outcome, roles)
 
@@ -74,10 +71,10 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="The text of a QR code that any phone of the application signs without a network.",
         request=OfflineQrRequest,
     )
-    async def general_qr(request: Req, app_id: str, body: bytes) -> OfflineQrAnswer:
+    async def general_qr(request: Req, app_id: FromPath[str], body: RawBody) -> OfflineQrAnswer:
         wanted = decode(body, OfflineQrRequest)
         nonce = None if wanted.nonce is None else read_offline_nonce(wanted.nonce)
-        made = await devices.general_offline_payload(store, principal_of(request), app_id, wanted.data, nonce)
+        made = await devices.offline.general(store, principal_of(request), app_id, wanted.data, nonce)
         return OfflineQrAnswer(made.offline_data, made.nonce)
 
     return Routes(internal=[personalized_qr, verify_otp, general_qr])

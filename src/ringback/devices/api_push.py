@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request
+from litestar.params import RawBody
 
 from ringback.devices.headers import read_signature_header, read_token_header
 from ringback.devices.model import MacTokenCheck, MacTokenOutcome, SignatureCheck, SignatureOutcome
@@ -17,11 +17,10 @@ from ringback.errors import (
     PushRegistrationFailed,
     UniqueViolation,
 )
-from ringback.http import Ok, Routes, decode, mobile
+from ringback.http import Ok, Req, Routes, decode, mobile
 from ringback.protocols.powerauth.headers import SIGNATURE_HEADER, TOKEN_HEADER
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 URI_ID = "/push/device/register"
 
 
@@ -54,7 +53,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         optional_header=[SIGNATURE_HEADER, TOKEN_HEADER],
         **described,
     )
-    async def register_push_token(request: Req, body: bytes) -> Ok:
+    async def register_push_token(request: Req, body: RawBody) -> Ok:
         # Documented with a signature; the reference server takes a MAC token here as well.
         signed = SIGNATURE_HEADER in request.headers
         return await register(_signature_check(request, body) if signed else _token_check(request), body)
@@ -65,7 +64,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[TOKEN_HEADER],
         **described,
     )
-    async def register_push_token_by_token(request: Req, body: bytes) -> Ok:
+    async def register_push_token_by_token(request: Req, body: RawBody) -> Ok:
         return await register(_token_check(request), body)
 
     return Routes(public=[register_push_token, register_push_token_by_token])

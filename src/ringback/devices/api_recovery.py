@@ -1,11 +1,10 @@
-"""Recovery codes: postcards for back ends (native API), confirmation and activation spawn for phones."""
+"""Recovery codes: postcards for back ends (native API), confirmation for phones."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter, RawBody
 
 from ringback.devices.headers import read_signature_header
 from ringback.devices.schema_recovery import (
@@ -17,23 +16,11 @@ from ringback.devices.schema_recovery import (
     RecoveryCodePage,
 )
 from ringback.devices.service import DevicesService
-from ringback.http import (
-    Cursor,
-    Limit,
-    Ok,
-    Routes,
-    decode,
-    make_cursor,
-    mobile,
-    native,
-    open_cursor,
-    principal_of,
-)
+from ringback.http import Cursor, Limit, Ok, Req, Routes, cut_page, decode, mobile, native, open_cursor, principal_of
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
 from ringback.protocols.powerauth.headers import SIGNATURE_HEADER
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Recovery codes"
 AppIdParameter = Annotated[str, QueryParameter(name="appId", min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 UserIdParameter = Annotated[str, QueryParameter(name="userId", min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
@@ -51,9 +38,9 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         request=CreateRecoveryCode,
         status=201,
     )
-    async def create_recovery_code(request: Req, body: bytes) -> CreatedRecoveryCode:
+    async def create_recovery_code(request: Req, body: RawBody) -> CreatedRecoveryCode:
         command = decode(body, CreateRecoveryCode)
-        return await store.write(devices.create_recovery_code, principal_of(request), command)
+        return await store.write(devices.postcards.create, principal_of(request), command)
 
     @native.get(
         "/recovery-codes",
@@ -66,10 +53,9 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         request: Req, app_id: AppIdParameter, user_id: UserIdParameter, limit: Limit = 50, cursor: Cursor = ""
     ) -> RecoveryCodePage:
         found = await store.read(
-            devices.recovery_codes_page, principal_of(request), app_id, user_id, open_cursor(cursor), limit + 1
+            devices.postcards.page, principal_of(request), app_id, user_id, open_cursor(cursor), limit + 1
         )
-        shown = found[:limit]
-        return RecoveryCodePage(shown, make_cursor(shown[-1].recovery_code_id) if len(found) > limit else None)
+        return RecoveryCodePage(*cut_page(found, limit, lambda code: code.recovery_code_id))
 
     @native.get(
         "/recovery-codes/{recovery_code_id:str}",
@@ -78,8 +64,8 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="One recovery code, masked.",
         role="any",
     )
-    async def get_recovery_code(request: Req, recovery_code_id: str) -> RecoveryCodeItem:
-        return await store.read(devices.recovery_code, principal_of(request), recovery_code_id)
+    async def get_recovery_code(request: Req, recovery_code_id: FromPath[str]) -> RecoveryCodeItem:
+        return await store.read(devices.postcards.detail, principal_of(request), recovery_code_id)
 
     @native.post(
         "/recovery-codes/{recovery_code_id:str}/revoke",
@@ -88,8 +74,8 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="The code and its PUKs are good for nothing any more.",
         role="any",
     )
-    async def revoke_recovery_code(request: Req, recovery_code_id: str) -> Ok:
-        await store.write(devices.revoke_recovery_code, principal_of(request), recovery_code_id)
+    async def revoke_recovery_code(request: Req, recovery_code_id: FromPath[str]) -> Ok:
+        await store.write(devices.postcards.revoke, principal_of(request), recovery_code_id)
         return Ok()
 
     @mobile.post(
@@ -101,8 +87,8 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[SIGNATURE_HEADER],
         decrypted=([ConfirmRecoveryCode], [ConfirmedRecoveryCode]),
     )
-    async def confirm_recovery_code(request: Req, body: bytes) -> EciesResponse:
-        return await devices.confirm_recovery_code(store, read_signature_header(request.headers), body)
+    async def confirm_recovery_code(request: Req, body: RawBody) -> EciesResponse:
+        return await devices.recovery_codes.confirm(store, read_signature_header(request.headers), body)
 
     return Routes(
         public=[confirm_recovery_code],

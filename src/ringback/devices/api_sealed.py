@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import RawBody
 
 from ringback.devices.headers import read_encryption_header, read_signature_header, read_token_header
 from ringback.devices.model import MacTokenCheck
@@ -17,12 +15,10 @@ from ringback.devices.schema_sealed import (
     UserInfoAnswer,
 )
 from ringback.devices.service import DevicesService
-from ringback.http import Ok, Routes, mobile
+from ringback.http import Req, Routes, mobile
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
 from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, SIGNATURE_HEADER, TOKEN_HEADER
 from ringback.store import Store
-
-Req = Request[Any, Any, Any]
 
 
 def routes(store: Store, devices: DevicesService) -> Routes:
@@ -37,7 +33,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[SIGNATURE_HEADER],
         decrypted=([UnlockVault], [UnlockedVault]),
     )
-    async def unlock_vault(request: Req, body: bytes) -> EciesResponse:
+    async def unlock_vault(request: Req, body: RawBody) -> EciesResponse:
         return await devices.vaults.unlock(store, read_signature_header(request.headers), body)
 
     @mobile.post(
@@ -49,7 +45,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[TOKEN_HEADER, ENCRYPTION_HEADER],
         decrypted=([Nothing], [ActivationDetailAnswer]),
     )
-    async def activation_detail(request: Req, body: bytes) -> EciesResponse:
+    async def activation_detail(request: Req, body: RawBody) -> EciesResponse:
         check = MacTokenCheck(read_token_header(request.headers))
         return await devices.detail.read(store, check, read_encryption_header(request.headers), body)
 
@@ -62,7 +58,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[SIGNATURE_HEADER],
         decrypted=([RenameActivation], [ActivationDetailAnswer]),
     )
-    async def rename_activation(request: Req, body: bytes) -> EciesResponse:
+    async def rename_activation(request: Req, body: RawBody) -> EciesResponse:
         return await devices.detail.rename(store, read_signature_header(request.headers), body)
 
     @mobile.post(
@@ -74,7 +70,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[ENCRYPTION_HEADER],
         decrypted=([Nothing], [UserInfoAnswer]),
     )
-    async def user_info(request: Req, body: bytes) -> EciesResponse:
+    async def user_info(request: Req, body: RawBody) -> EciesResponse:
         return await devices.user_info.read(store, read_encryption_header(request.headers), body)
 
     @mobile.post(
@@ -86,8 +82,8 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[ENCRYPTION_HEADER],
         decrypted=([Nothing], []),
     )
-    async def start_upgrade(request: Req, body: bytes) -> EciesResponse:
-        return await devices.upgrade.start(store, read_encryption_header(request.headers), body)
+    async def start_upgrade(request: Req, body: RawBody) -> None:
+        await devices.upgrade.start(store, read_encryption_header(request.headers), body)
 
     @mobile.post(
         "/pa/v3/upgrade/commit",
@@ -96,7 +92,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         summary="From protocol 2 to 3; always refused, since every registration speaks 3.",
         header=[SIGNATURE_HEADER],
     )
-    async def commit_upgrade(request: Req, body: bytes) -> Ok:
-        return await devices.upgrade.commit(store, read_signature_header(request.headers), body)
+    async def commit_upgrade(request: Req, body: RawBody) -> None:
+        await devices.upgrade.commit(store, read_signature_header(request.headers), body)
 
     return Routes(public=[unlock_vault, activation_detail, rename_activation, user_info, start_upgrade, commit_upgrade])

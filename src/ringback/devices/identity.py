@@ -16,6 +16,7 @@ import structlog
 from ringback.apps import CustomActivation, OAuth2Provider
 from ringback.devices.needs import Identified, PublishedProvider
 from ringback.errors import ActivationInvalid, DestinationNotAllowed, DestinationUnreachable, OpenIdRefused
+from ringback.http import is_too_deep
 from ringback.openid import Client
 
 if TYPE_CHECKING:
@@ -186,9 +187,12 @@ def _convert(attributes: Mapping[str, str], shape: type[T]) -> T:
 
 def _decode(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape)
+        value = msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The answer of the app's back end: {error}") from error
+    if is_too_deep(body):
+        raise Refused("The answer of the app's back end: lists and objects lie too deep in each other.")
+    return value
 
 
 def _cause(error: BaseException) -> str | None:

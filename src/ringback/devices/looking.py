@@ -33,6 +33,10 @@ WHOLE_LIST = 1000
 WALKED_AT_MOST = 1000
 """So many registrations are looked at for one page of the native list, however few of them have the status."""
 
+_TIME_OF_ID = 24
+_NO_NODE = "0" * 12
+"""Ids end with as many random digits."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -150,7 +154,10 @@ class Looking:
         shown = [RegistrationSummary(**_item(one), user_id=one.user_id) for one in found[:limit]]
         if len(found) > limit:
             return shown, shown[-1].registration_id
-        return shown, last if count == WALKED_AT_MOST else None
+        if count < WALKED_AT_MOST:
+            return shown, None
+        # The last one may be of an app that the principal must not know: then only the time in its id is told.
+        return shown, last if any(one.id == last for one in found) else last[:_TIME_OF_ID] + _NO_NODE
 
     async def detail(self, tx: Tx, principal: Principal, registration_id: str) -> RegistrationDetail:
         """One registration. Raises RegistrationNotFound."""

@@ -51,7 +51,7 @@ _NEXT: dict[tuple[str, str], Status] = {(status, event): to for status, event, t
 IN_PROGRESS: frozenset[str] = frozenset({"CREATED", "PENDING_COMMIT"})
 """Statuses that last only until the registration expires."""
 
-COMMIT_PHASES = ("ON_COMMIT", "ON_KEY_EXCHANGE")
+CommitPhase = Literal["ON_COMMIT", "ON_KEY_EXCHANGE"]
 """Which step makes a registration ACTIVE. An activation OTP, when one is expected, is checked at this step."""
 
 POSSESSION = "possession"

@@ -51,7 +51,7 @@ class OidcConfiguration:
         self._providers = providers
 
     async def answer(self, store: Store, header: EncryptionHeader, body: bytes) -> EciesResponse:
-        """See DevicesService.oidc_configuration."""
+        """config/oidc: how to reach an OpenID provider. Raises EncryptionFailed, InvalidMobileRequest."""
         try:
             envelope = msgspec.json.decode(body, type=EciesEnvelope)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

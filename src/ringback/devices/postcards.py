@@ -40,7 +40,7 @@ class Postcards:
         self._states = states
 
     async def create(self, tx: Tx, principal: Principal, command: CreateRecoveryCode) -> CreatedRecoveryCode:
-        """See DevicesService.create_recovery_code."""
+        """Unit: a postcard for a user. Raises AppNotFound, RecoveryDisabled."""
         await self._require_access(tx, principal, command.app_id)
         if not await self._codes.is_enabled(tx, command.app_id):
             raise RecoveryDisabled
@@ -65,17 +65,17 @@ class Postcards:
     async def page(
         self, tx: Tx, principal: Principal, app_id: str, user_id: str, before: str, limit: int
     ) -> list[RecoveryCodeItem]:
-        """See DevicesService.recovery_codes_page."""
+        """Unit: a user's recovery codes in an app, newest first, from before an id on. Raises AppNotFound."""
         await self._require_access(tx, principal, app_id)
         codes = await tx.all(queries.recovery_codes_of_user, user_id, app_id, before or AFTER_ALL_IDS, limit)
         return [await self._item(tx, code) for code in codes]
 
     async def detail(self, tx: Tx, principal: Principal, code_id: str) -> RecoveryCodeItem:
-        """See DevicesService.recovery_code."""
+        """Unit: one recovery code. Raises RecoveryCodeNotFound."""
         return await self._item(tx, await self._find(tx, principal, code_id))
 
     async def revoke(self, tx: Tx, principal: Principal, code_id: str) -> None:
-        """See DevicesService.revoke_recovery_code."""
+        """Unit: the code is good for nothing any more. Raises RecoveryCodeNotFound."""
         code = await self._find(tx, principal, code_id)
         if code.status != "REVOKED":
             await self._states.change(tx, code, "revoke", principal)

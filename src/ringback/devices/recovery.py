@@ -213,7 +213,7 @@ class RecoveryCodes:
     # confirming -------------------------------------------------------------------------------------------------------
 
     async def confirm(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
-        """See DevicesService.confirm_recovery_code."""
+        """recovery/confirm. Raises SignatureInvalid, SignatureTypeInvalid, EncryptionFailed, RecoveryInvalid."""
         opened = await open_signed(store, self._encryption, header, body, SH1_RECOVERY_CONFIRM)
         result = await store.write(self._confirm, header, body, opened)
         if opened is None or not isinstance(result, ConfirmedRecoveryCode):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ringback.devices.model import CommitPhase
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
 
 # NUL is refused by `decode` in plain requests; what arrives encrypted is decoded here, so the pattern does it.
@@ -28,8 +29,8 @@ class CreateRegistration(msgspec.Struct, frozen=True, rename="camel"):
     user_id: UserId
     app_id: AppId
     otp: Otp | None = None
-    otp_validation: Literal["NONE", "ON_KEY_EXCHANGE", "ON_COMMIT"] | None = None
-    commit_phase: Literal["ON_COMMIT", "ON_KEY_EXCHANGE"] | None = None
+    otp_validation: Literal["NONE"] | CommitPhase | None = None
+    commit_phase: CommitPhase | None = None
     flags: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=255)]], msgspec.Meta(max_length=100)] | (
         None
     ) = None
@@ -178,10 +179,10 @@ class TemporaryKeyRequest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatusObject(msgspec.Struct, frozen=True, rename="camel"):
-    """Which registration; `challenge` is Base64 of 16 bytes."""
+    """Which registration; `challenge` is Base64 of 16 bytes. Phones of protocol 3.0 send none."""
 
     activation_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    challenge: Annotated[str, msgspec.Meta(max_length=64)]
+    challenge: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class StatusRequest(msgspec.Struct, frozen=True, rename="camel"):
@@ -191,12 +192,12 @@ class StatusRequest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ActivationStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """The encrypted status of a registration, Base64."""
+    """The encrypted status of a registration, Base64. `nonce`: only where the request had a challenge."""
 
     activation_id: str
     encrypted_status_blob: str
-    nonce: str
     custom_object: dict[str, str]
+    nonce: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ServerApplication(msgspec.Struct, frozen=True):

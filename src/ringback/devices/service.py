@@ -62,7 +62,6 @@ if TYPE_CHECKING:
         ReplaceOtp,
         StatusObject,
     )
-    from ringback.devices.schema_recovery import CreatedRecoveryCode, CreateRecoveryCode, RecoveryCodeItem
     from ringback.errors import RegistrationRefused
     from ringback.principal import Principal
     from ringback.protocols.powerauth.ecies import EciesResponse
@@ -77,8 +76,9 @@ class DevicesService:
     """Registrations, signature checks, MAC tokens, push tokens.
 
     A method whose first argument is `tx` is a unit of work. One whose first argument is `store` runs units itself,
-    because EC operations lie between its reading and its writing. Attributes are for the room's own handlers: `looking`
-    and `labels` for back ends; `vaults`, `detail`, `user_info` and `upgrade` for phones.
+    because EC operations lie between its reading and its writing. Attributes are for the room's own handlers:
+    `looking`, `labels`, `postcards` and `offline` for back ends; `recovery_codes`, `spawn`, `oidc_configuration`,
+    `vaults`, `detail`, `user_info` and `upgrade` for phones.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class DevicesService:
         self._lifecycle = lifecycle
         self._encryption = encryption
         self._signatures = Signatures(clock=clock, apps=apps, keys=keys, lifecycle=lifecycle)
-        self._offline = OfflineSignatures(
+        self.offline = OfflineSignatures(
             clock=clock,
             randomness=randomness,
             apps=apps,
@@ -138,7 +138,7 @@ class DevicesService:
             looking=self.looking,
             delete_any=limits.delete_any_registration,
         )
-        self._recovery_codes = RecoveryCodes(
+        self.recovery_codes = RecoveryCodes(
             clock=clock,
             randomness=randomness,
             vault=vault,
@@ -148,7 +148,7 @@ class DevicesService:
             encryption=encryption,
             limits=limits,
         )
-        self._postcards = Postcards(access=access, codes=self._recovery_codes, states=recovery_states)
+        self.postcards = Postcards(access=access, codes=self.recovery_codes, states=recovery_states)
         self.user_info = UserInfoRequests(
             clock=clock, randomness=randomness, encryption=encryption, directory=user_info
         )
@@ -161,11 +161,11 @@ class DevicesService:
             attempts=attempts,
             creation=creation,
             otps=otps,
-            recovery_codes=self._recovery_codes,
+            recovery_codes=self.recovery_codes,
             identities=identities or NobodyIdentified(),
             user_info=self.user_info,
         )
-        self._spawn = Spawn(
+        self.spawn = Spawn(
             apps=apps,
             configuration=configuration,
             signatures=self._signatures,
@@ -190,7 +190,7 @@ class DevicesService:
             encryption=encryption,
             lifecycle=lifecycle,
         )
-        self._oidc_configuration = OidcConfiguration(encryption=encryption, providers=providers)
+        self.oidc_configuration = OidcConfiguration(encryption=encryption, providers=providers)
         self.upgrade = UpgradeRequests(signatures=self._signatures, encryption=encryption)
 
     # for other rooms --------------------------------------------------------------------------------------------------
@@ -215,11 +215,11 @@ class DevicesService:
         self, tx: Tx, check: OfflineCheck, *, only_apps: frozenset[str] | None = None
     ) -> SignatureOutcome:
         """Unit: checks digits that a person typed, with the counter and the failures of `check_signature`."""
-        return await self._offline.check(tx, check, only_apps=only_apps)
+        return await self.offline.check(tx, check, only_apps=only_apps)
 
     def offline_payload(self, registration: Registration, data: str, *, totp: str | None = None) -> OfflinePayload:
         """A QR text for one phone; costs an EC operation, so not inside a unit. Raises RegistrationChangeRefused."""
-        return self._offline.payload(registration, data, totp=totp)
+        return self.offline.payload(registration, data, totp=totp)
 
     async def check_mac_token(
         self, tx: Tx, check: MacTokenCheck, *, only_apps: frozenset[str] | None = None
@@ -232,11 +232,6 @@ class DevicesService:
         if "\0" in registration_id:
             return None
         return await tx.one(queries.registration_by_id, registration_id)
-
-    async def is_active(self, tx: Tx, registration_id: str) -> bool:
-        """Unit: whether the registration is ACTIVE."""
-        registration = await self.registration(tx, registration_id)
-        return registration is not None and registration.status == "ACTIVE"
 
     async def push_targets(
         self, tx: Tx, user_id: str, app_ids: Sequence[str], registration_id: str | None = None
@@ -303,26 +298,6 @@ class DevicesService:
         """Unit: another activation OTP for a registration in progress; returns and raises as `commit_registration`."""
         return await self._registrations.replace_otp(tx, principal, registration_id, command)
 
-    async def create_recovery_code(
-        self, tx: Tx, principal: Principal, command: CreateRecoveryCode
-    ) -> CreatedRecoveryCode:
-        """Unit: a postcard for a user. Raises AppNotFound, RecoveryDisabled."""
-        return await self._postcards.create(tx, principal, command)
-
-    async def recovery_codes_page(
-        self, tx: Tx, principal: Principal, app_id: str, user_id: str, before: str, limit: int
-    ) -> list[RecoveryCodeItem]:
-        """Unit: a user's recovery codes in an app, newest first, from before an id on. Raises AppNotFound."""
-        return await self._postcards.page(tx, principal, app_id, user_id, before, limit)
-
-    async def recovery_code(self, tx: Tx, principal: Principal, code_id: str) -> RecoveryCodeItem:
-        """Unit: one recovery code. Raises RecoveryCodeNotFound."""
-        return await self._postcards.detail(tx, principal, code_id)
-
-    async def revoke_recovery_code(self, tx: Tx, principal: Principal, code_id: str) -> None:
-        """Unit: the code is good for nothing any more. Raises RecoveryCodeNotFound."""
-        await self._postcards.revoke(tx, principal, code_id)
-
     async def change_registration(
         self, tx: Tx, principal: Principal, registration_id: str, command: ChangeRegistration
     ) -> type[RegistrationRefused] | None:
@@ -339,22 +314,6 @@ class DevicesService:
         """Unit: a signature that a back end received; phones of other apps are unknown to it."""
         only_apps = await self._access.apps_of(tx, principal)
         return await self._signatures.check(tx, check, allowed_types=None, only_apps=only_apps)
-
-    async def verify_offline_signature(self, tx: Tx, principal: Principal, check: OfflineCheck) -> SignatureOutcome:
-        """Unit: digits that a back end received; phones of other apps are unknown to it."""
-        return await self._offline.verify(tx, principal, check)
-
-    async def personalized_offline_payload(
-        self, store: Store, principal: Principal, registration_id: str, data: str, nonce: bytes | None
-    ) -> OfflinePayload:
-        """A QR text for one phone. Raises RegistrationNotFound, RegistrationChangeRefused."""
-        return await self._offline.personalized(store, principal, registration_id, data, nonce)
-
-    async def general_offline_payload(
-        self, store: Store, principal: Principal, app_id: str, data: str, nonce: bytes | None
-    ) -> OfflinePayload:
-        """A QR text for every phone of an app. Raises AppNotFound."""
-        return await self._offline.general(store, principal, app_id, data, nonce)
 
     async def verify_mac_token(self, tx: Tx, principal: Principal, check: MacTokenCheck) -> MacTokenOutcome:
         """Unit: a MAC token header that a back end received; phones of other apps are unknown to it."""
@@ -383,17 +342,6 @@ class DevicesService:
         """
         return await self._activation.create(store, header, body, address)
 
-    async def confirm_recovery_code(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
-        """recovery/confirm. Raises SignatureInvalid, SignatureTypeInvalid, EncryptionFailed, RecoveryInvalid."""
-        return await self._recovery_codes.confirm(store, header, body)
-
-    async def spawn_activation(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
-        """activation/code: a code for another app of the same user.
-
-        Raises MobileTokenFailed, EncryptionFailed, InvalidMobileRequest, InvalidApplication.
-        """
-        return await self._spawn.create(store, header, body)
-
     async def activation_status(self, tx: Tx, request: StatusObject) -> ActivationStatus:
         """Unit: activation/status; only reads. Random bytes for whoever has no keys. Raises ActivationInvalid."""
         return await self._status.encrypted(tx, request)
@@ -413,10 +361,6 @@ class DevicesService:
     async def remove_mac_token(self, tx: Tx, header: SignatureHeader, body: bytes, token_id: str) -> SignatureOutcome:
         """Unit: token/remove. Raises SignatureTypeInvalid."""
         return await self._phone.remove_mac_token(tx, header, body, token_id)
-
-    async def oidc_configuration(self, store: Store, header: EncryptionHeader, body: bytes) -> EciesResponse:
-        """config/oidc: how to reach an OpenID provider. Raises EncryptionFailed, InvalidMobileRequest."""
-        return await self._oidc_configuration.answer(store, header, body)
 
     async def register_push_token_signed(
         self, tx: Tx, check: SignatureCheck, push: PushTokenObject

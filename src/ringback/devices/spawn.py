@@ -70,7 +70,10 @@ class Spawn:
         self._otps = otps
 
     async def create(self, store: Store, header: SignatureHeader, body: bytes) -> EciesResponse:
-        """See DevicesService.spawn_activation."""
+        """activation/code: a code for another app of the same user.
+
+        Raises AuthenticationFailed, EncryptionFailed, InvalidMobileRequest, InvalidApplication.
+        """
         opened = await open_signed(store, self._encryption, header, body, SH1_ACTIVATION)
         if opened is None:
             # What phones sign here is what is inside, so without it there is nothing to check.

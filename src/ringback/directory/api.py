@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import FromPath, RawBody
 
 from ringback.directory.model import StoredClaims
 from ringback.directory.schema import StoredUserClaims, UserClaims
 from ringback.directory.service import DirectoryService, check_claims
 from ringback.errors import invalid_field
-from ringback.http import Ok, Routes, decode, native, principal_of
+from ringback.http import Ok, Req, Routes, decode, native, principal_of
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Users"
 MAX_ID = 255
 
@@ -30,19 +27,21 @@ def routes(store: Store, directory: DirectoryService) -> Routes:
         role="any",
         request=UserClaims,
     )
-    async def set_claims(request: Req, app_id: str, user_id: str, body: bytes) -> StoredUserClaims:
+    async def set_claims(
+        request: Req, app_id: FromPath[str], user_id: FromPath[str], body: RawBody
+    ) -> StoredUserClaims:
         _check_ids(app_id, user_id)
         claims = decode(body, UserClaims).claims
         check_claims(user_id, claims)
         return _shown(await store.write(directory.set_claims, principal_of(request), app_id, user_id, claims))
 
     @native.get(path, tag=TAG, operation_id="getUserClaims", summary="The stored claims.", role="any")
-    async def get_claims(request: Req, app_id: str, user_id: str) -> StoredUserClaims:
+    async def get_claims(request: Req, app_id: FromPath[str], user_id: FromPath[str]) -> StoredUserClaims:
         _check_ids(app_id, user_id)
         return _shown(await store.read(directory.read_claims, principal_of(request), app_id, user_id))
 
     @native.delete(path, tag=TAG, operation_id="deleteUserClaims", summary="Forgets the claims.", role="any")
-    async def delete_claims(request: Req, app_id: str, user_id: str) -> Ok:
+    async def delete_claims(request: Req, app_id: FromPath[str], user_id: FromPath[str]) -> Ok:
         _check_ids(app_id, user_id)
         await store.write(directory.delete_claims, principal_of(request), app_id, user_id)
         return Ok()

@@ -3,15 +3,15 @@
 A room's `api.py` has one function `routes(...) -> Routes`. It makes its handlers with three faces: `cloud` (PowerAuth
 Cloud, `/powerauth-cloud`, internal), `mobile` (phones, `/enrollment-server`, public) and `native` (our own API,
 `/api/v1`, internal). A face adds the prefix, says who may call, documents the request in OpenAPI, and decides how
-errors look. A handler takes `request` and, where it has one, the raw `body`; `decode` turns that into a Struct or a
-clear refusal. `make_app` builds one of the two Litestar applications, `Listener` serves it.
+errors look. A handler takes `request: Req` and, where it has one, the raw `body`; `decode` turns that into a Struct or
+a clear refusal. `make_app` builds one of the two Litestar applications, `Listener` serves it.
 """
 
 from __future__ import annotations
 
-from ringback.http.body import decode
+from ringback.http.body import decode, is_too_deep
 from ringback.http.faces import Routes, cloud, mobile, native
-from ringback.http.guards import Authenticator, principal_of, remote_address
+from ringback.http.guards import Authenticator, Req, principal_of, remote_address
 from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
 from ringback.http.paging import (
@@ -20,6 +20,7 @@ from ringback.http.paging import (
     Limit,
     PageNumber,
     PageSize,
+    cut_page,
     make_cursor,
     open_cursor,
     rows_before,
@@ -38,10 +39,13 @@ __all__ = [
     "Ok",
     "PageNumber",
     "PageSize",
+    "Req",
     "Routes",
     "bind_address",
     "cloud",
+    "cut_page",
     "decode",
+    "is_too_deep",
     "make_cursor",
     "mobile",
     "native",

@@ -14,6 +14,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _ESCAPED_NUL = b"\\u0000"
+_TOKEN = re.compile(rb'"(?>[^"\\]+|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+
+MAX_DEPTH = 64
+"""So many lists and objects may lie in each other. Whatever walks a value that came in does it by recursion."""
 
 
 @lru_cache(maxsize=512)
@@ -25,7 +29,7 @@ def decode(body: bytes, shape: type[T], *, optional: bool = False) -> T:
     """The body as `shape`. Unknown fields are ignored; an empty body is `shape()` when `optional`.
 
     Raises InvalidRequest with one violation that names the field. NUL characters are refused, since no database column
-    of text can hold them.
+    of text can hold them, and so is what `is_too_deep`.
     """
     if optional and not body.strip():
         return shape()
@@ -37,10 +41,29 @@ def decode(body: bytes, shape: type[T], *, optional: bool = False) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "The body must be one JSON object in UTF-8."
         raise InvalidRequest(hint, cause=error, violations=(Violation("body", None, hint),)) from error
+    if is_too_deep(body):
+        hint = f"At most {MAX_DEPTH} lists and objects may lie in each other."
+        raise InvalidRequest(hint, violations=(Violation("body", None, hint),))
     if _ESCAPED_NUL in body and _has_nul(msgspec.to_builtins(value)):
         hint = "Text must not contain the character U+0000."
         raise InvalidRequest(hint, violations=(Violation("body", None, hint),))
     return value
+
+
+def is_too_deep(body: bytes) -> bool:
+    """Whether more than MAX_DEPTH lists and objects lie in each other; `body` has been decoded without an error."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        kind = token[0][:1]
+        if kind in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif kind in b"]}":
+            depth -= 1
+    return False
 
 
 def _refusal(text: str, error: Exception) -> InvalidRequest:

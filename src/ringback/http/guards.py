@@ -11,6 +11,9 @@ from litestar import Request
 from ringback.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from ringback.principal import Principal
 
+Req = Request[Any, Any, Any]
+"""A request, for handlers. Litestar would have them say of which user, which credentials and which state."""
+
 PRINCIPAL = "ringback.principal"
 PEER = "ringback.peer"
 TRUSTED_PEER = "ringback.trusted_peer"
@@ -28,14 +31,14 @@ class Authenticator(Protocol):
         ...
 
 
-def principal_of(request: Request[Any, Any, Any]) -> Principal:
+def principal_of(request: Req) -> Principal:
     """The principal that the guard found."""
     scope: Any = request.scope
     principal: Principal = scope[PRINCIPAL]
     return principal
 
 
-def remote_address(request: Request[Any, Any, Any]) -> str:
+def remote_address(request: Req) -> str:
     """The address of whoever sent the request, as far as trusted proxies tell."""
     return request.client.host if request.client else "unknown"
 
@@ -60,7 +63,7 @@ class Guard:
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
-    async def __call__(self, request: Request[Any, Any, Any]) -> None:
+    async def __call__(self, request: Req) -> None:
         """Raises InvalidRequest, NotAuthenticated or NotAllowed; otherwise leaves the principal in the scope."""
         handler_opt = request.route_handler.opt
         role = handler_opt.get("role")
@@ -69,7 +72,7 @@ class Guard:
         if handler_opt.get("request") is not None:
             _require_json(request)
 
-    async def _require_role(self, request: Request[Any, Any, Any], role: str) -> None:
+    async def _require_role(self, request: Req, role: str) -> None:
         scope: Any = request.scope
         if scope["scheme"] != "https" and not scope.get(TRUSTED_PEER) and not is_loopback(scope.get(PEER)):
             raise NotAuthenticated(
@@ -87,7 +90,7 @@ class Guard:
         scope[PRINCIPAL] = principal
 
 
-def _require_json(request: Request[Any, Any, Any]) -> None:
+def _require_json(request: Req) -> None:
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from litestar.params import QueryParameter
 
 from ringback.errors import invalid_field
+
+T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 500
 MOST_SKIPPED = 10_000
@@ -34,6 +37,12 @@ def rows_before(page_number: int, page_size: int, way_out: str) -> int:
         hint = f"At most {MOST_SKIPPED} rows may lie before a page. {way_out}"
         raise invalid_field("pageNumber", hint, page_number)
     return skipped
+
+
+def cut_page(found: list[T], limit: int, key: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """A page of at most `limit`, and the cursor of the next one; `found` has one more when there is a next one."""
+    shown = found[:limit]
+    return shown, make_cursor(key(shown[-1])) if len(found) > limit else None
 
 
 def make_cursor(key: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ringback.errors import NotFound
@@ -33,7 +34,7 @@ def documentation_routes(internal_document: Callable[[], bytes], public_document
     served = {path.name for path in FOLDER.iterdir() if path.suffix in _TYPES}
 
     @get("/powerauth-cloud/swagger-ui/{name:str}", include_in_schema=False)
-    async def swagger_ui(name: str) -> Response[bytes]:
+    async def swagger_ui(name: FromPath[str]) -> Response[bytes]:
         if name not in served:
             raise NotFound
         kind = _TYPES[Path(name).suffix]

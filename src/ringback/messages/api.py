@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from litestar import Request
 from litestar.response import Stream
 
 from ringback.devices import MacTokenCheck, MacTokenOutcome, read_token_header
 from ringback.errors import MacTokenInvalid
-from ringback.http import Routes, mobile
+from ringback.http import Req, Routes, mobile
 from ringback.messages.stream import LocalStreams
 from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.store import Store, Tx
-
-Req = Request[Any, Any, Any]
 
 
 class MacTokens(Protocol):

@@ -11,9 +11,9 @@ native API of templates.
 
 from __future__ import annotations
 
-from ringback.operations.model import FoundOperation, Operation, Status
+from ringback.operations.model import FoundOperation, Operation
 from ringback.operations.schema_cloud import CreateOperation
 from ringback.operations.service import OperationsService
 from ringback.operations.templates import TemplatesService
 
-__all__ = ["CreateOperation", "FoundOperation", "Operation", "OperationsService", "Status", "TemplatesService"]
+__all__ = ["CreateOperation", "FoundOperation", "Operation", "OperationsService", "TemplatesService"]

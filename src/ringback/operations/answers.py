@@ -61,7 +61,7 @@ class Answers:
         if not signature.valid:
             if found is not None and _may_answer(found, signature):
                 # Who sent it is not proven: only where it came from is noted.
-                await self._count_failure(tx, found.operation, signature, "signature", _came_from(answer))
+                await self._count_failure(tx, found, signature, "signature", _came_from(answer))
             return "NOT_AUTHENTICATED"
         if found is None:
             return "UNKNOWN"
@@ -69,7 +69,7 @@ class Answers:
         noted = _noted(answer, signature)
         if failure is not None:
             known = noted if _may_answer(found, signature) else None
-            await self._count_failure(tx, found.operation, signature, failure, known)
+            await self._count_failure(tx, found, signature, failure, known)
         if verdict == "DONE":
             await self._finish(tx, found.operation, "APPROVE", signature, noted)
         return verdict
@@ -127,11 +127,13 @@ class Answers:
         )
 
     async def _count_failure(
-        self, tx: Tx, operation: Operation, signature: SignatureOutcome, cause: str, noted: dict[str, Any] | None
+        self, tx: Tx, found: FoundOperation, signature: SignatureOutcome, cause: str, noted: dict[str, Any] | None
     ) -> None:
-        if operation.status == "PENDING":
+        if found.operation.status == "PENDING":
             principal = device(signature.registration_id)
-            await self._lifecycle.count_failure(tx, principal, operation, cause, signature.app_id, noted)
+            # The back end of a phone of another app must not read in its audit log whose operation this is.
+            app_id = signature.app_id if signature.app_id in found.app_ids else None
+            await self._lifecycle.count_failure(tx, principal, found.operation, cause, app_id, noted)
 
     async def _expire(self, tx: Tx, found: FoundOperation) -> FoundOperation:
         expired = await self._lifecycle.finish(tx, EXPIRY, found.operation, "EXPIRE")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 
 from ringback.errors import OperationStateChangeRefused
 from ringback.http import (
@@ -13,6 +12,7 @@ from ringback.http import (
     Ok,
     PageNumber,
     PageSize,
+    Req,
     Routes,
     cloud,
     decode,
@@ -25,7 +25,6 @@ from ringback.operations.schema_cloud import CloudOperation, CloudOperationList,
 from ringback.operations.service import OperationsService
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Operations"
 WAY_OUT = "Send the last operationId that you have as before, and pageNumber 0; or ask for one status."
 
@@ -34,7 +33,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
     """The handlers."""
 
     @cloud.post("/v2/operations", tag=TAG, operation_id="createOperation", request=CreateOperation)
-    async def create_operation(request: Req, body: bytes) -> NewOperation:
+    async def create_operation(request: Req, body: RawBody) -> NewOperation:
         command = decode(body, CreateOperation)
         return show(await store.write(operations.create, principal_of(request), command))
 
@@ -47,7 +46,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
     async def get_operation_list(
         request: Req,
         user_id: Annotated[str, QueryParameter(name="userId", min_length=1, max_length=255)],
-        status: Status | None = None,
+        status: FromQuery[Status | None] = None,
         page_number: PageNumber = 0,
         page_size: PageSize = DEFAULT_PAGE_SIZE,
         before: Annotated[str, QueryParameter(name="before", max_length=255)] = "",
@@ -58,7 +57,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
         return CloudOperationList([show(one) for one in found])
 
     @cloud.get("/v2/operations/{operation_id:str}", tag=TAG, operation_id="getOperation")
-    async def get_operation(request: Req, operation_id: str) -> CloudOperation:
+    async def get_operation(request: Req, operation_id: FromPath[str]) -> CloudOperation:
         principal = principal_of(request)
         operation = await store.read(operations.get, principal, operation_id)
         if operations.is_overdue(operation):
@@ -68,7 +67,7 @@ def routes(store: Store, operations: OperationsService) -> Routes:
     @cloud.delete("/v2/operations/{operation_id:str}", tag=TAG, operation_id="cancelOperation")
     async def cancel_operation(
         request: Req,
-        operation_id: str,
+        operation_id: FromPath[str],
         status_reason: Annotated[str | None, QueryParameter(name="statusReason", max_length=255)] = None,
     ) -> Ok:
         outcome = await store.write(operations.cancel, principal_of(request), operation_id, status_reason)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import RawBody
 
 from ringback.devices import MacTokenCheck, SignatureCheck
 from ringback.errors import (
@@ -19,7 +17,7 @@ from ringback.errors import (
     OperationFailed,
     OperationRequiresActivationFlag,
 )
-from ringback.http import Ok, Routes, decode, mobile, remote_address
+from ringback.http import Ok, Req, Routes, decode, mobile, remote_address
 from ringback.operations.answers import Answer
 from ringback.operations.languages import preferred_languages
 from ringback.operations.model import Verdict
@@ -46,7 +44,6 @@ from ringback.protocols.powerauth.headers import (
 )
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Mobile token"
 AUTHORIZE_URI = "/operation/authorize"
 CANCEL_URI = "/operation/cancel"
@@ -99,7 +96,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=HistoryRequest,
         header=[SIGNATURE_HEADER],
     )
-    async def operation_history(request: Req, body: bytes) -> OperationHistory:
+    async def operation_history(request: Req, body: RawBody) -> OperationHistory:
         check = _signature_check(request, HISTORY_URI, body)
         verdict, found = await store.write(operations.history, check, _languages(request))
         _refuse(verdict)
@@ -112,7 +109,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=OperationIdRequest,
         header=[TOKEN_HEADER],
     )
-    async def operation_detail(request: Req, body: bytes) -> OperationDetail:
+    async def operation_detail(request: Req, body: RawBody) -> OperationDetail:
         registration_id = await authenticated(request)
         wanted = decode(body, OperationIdRequest).request_object.id
         return detail_of(*await store.write(operations.detail, registration_id, wanted, _languages(request)))
@@ -124,7 +121,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=OperationIdRequest,
         header=[TOKEN_HEADER],
     )
-    async def operation_claim(request: Req, body: bytes) -> OperationDetail:
+    async def operation_claim(request: Req, body: RawBody) -> OperationDetail:
         registration_id = await authenticated(request)
         wanted = decode(body, OperationIdRequest).request_object.id
         return detail_of(*await store.write(operations.claim, registration_id, wanted, _languages(request)))
@@ -136,7 +133,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=ApprovalRequest,
         header=[SIGNATURE_HEADER],
     )
-    async def operation_authorize(request: Req, body: bytes) -> Ok:
+    async def operation_authorize(request: Req, body: RawBody) -> Ok:
         check = _signature_check(request, AUTHORIZE_URI, body)
         approval = decode(body, ApprovalRequest).request_object
         answer = Answer(
@@ -157,7 +154,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         request=RejectionRequest,
         header=[SIGNATURE_HEADER],
     )
-    async def operation_cancel(request: Req, body: bytes) -> Ok:
+    async def operation_cancel(request: Req, body: RawBody) -> Ok:
         check = _signature_check(request, CANCEL_URI, body)
         rejection = decode(body, RejectionRequest).request_object
         answer = Answer(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter, RawBody
 
 from ringback.devices import VerifiedOffline, is_offline_otp, read_offline_nonce, verified_offline
 from ringback.errors import OperationStateChangeRefused, OtpMalformed
-from ringback.http import Routes, cloud, decode, principal_of
+from ringback.http import Req, Routes, cloud, decode, principal_of
 from ringback.operations.needs import Phones
 from ringback.operations.offline import Typed
 from ringback.operations.schema_offline import OfflineOtp, OperationQr
 from ringback.operations.service import OperationsService
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Operations"
 
 
@@ -31,7 +29,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
     )
     async def offline_qr(
         request: Req,
-        operation_id: str,
+        operation_id: FromPath[str],
         registration_id: Annotated[str, QueryParameter(name="registrationId", min_length=1, max_length=255)],
     ) -> OperationQr:
         made = await operations.offline.qr(store, principal_of(request), operation_id, registration_id)
@@ -44,7 +42,7 @@ def routes(store: Store, operations: OperationsService, devices: Phones) -> Rout
         summary="Approves by the digits that a person typed; wrong ones count as a failed signature and approval.",
         request=OfflineOtp,
     )
-    async def offline_otp(request: Req, operation_id: str, body: bytes) -> VerifiedOffline:
+    async def offline_otp(request: Req, operation_id: FromPath[str], body: RawBody) -> VerifiedOffline:
         command = decode(body, OfflineOtp)
         if not is_offline_otp(command.otp):
             raise OtpMalformed

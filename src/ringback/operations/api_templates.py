@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Any
+from litestar.params import FromPath, RawBody
 
-from litestar import Request
-from litestar.params import QueryParameter
-
-from ringback.errors import invalid_field
-from ringback.http import IdempotencyKeys, Ok, Routes, decode, native, principal_of
+from ringback.http import (
+    Cursor,
+    IdempotencyKeys,
+    Limit,
+    Ok,
+    Req,
+    Routes,
+    cut_page,
+    decode,
+    native,
+    open_cursor,
+    principal_of,
+)
 from ringback.operations.schema_native import OperationTemplate, TemplateContent, TemplatePage
 from ringback.operations.templates import TemplatesService
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Operation templates"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -24,16 +29,12 @@ def routes(store: Store, templates: TemplatesService, keys: IdempotencyKeys) -> 
     """The handlers."""
 
     @native.get("/operation-templates", tag=TAG, operation_id="listOperationTemplates")
-    async def list_templates(
-        limit: Annotated[int, QueryParameter(name="limit", ge=1, le=200)] = 50,
-        cursor: Annotated[str, QueryParameter(name="cursor", max_length=2000)] = "",
-    ) -> TemplatePage:
-        found = await store.read(templates.page, _open_cursor(cursor), limit + 1)
-        shown = found[:limit]
-        return TemplatePage(shown, _make_cursor(shown[-1].name) if len(found) > limit else None)
+    async def list_templates(limit: Limit = 50, cursor: Cursor = "") -> TemplatePage:
+        found = await store.read(templates.page, open_cursor(cursor), limit + 1)
+        return TemplatePage(*cut_page(found, limit, lambda template: template.name))
 
     @native.get("/operation-templates/{name:str}", tag=TAG, operation_id="getOperationTemplate")
-    async def get_template(name: str) -> OperationTemplate:
+    async def get_template(name: FromPath[str]) -> OperationTemplate:
         return await store.read(templates.get, name)
 
     @native.post(
@@ -45,7 +46,7 @@ def routes(store: Store, templates: TemplatesService, keys: IdempotencyKeys) -> 
         optional_header=(IDEMPOTENCY_KEY,),
         status=201,
     )
-    async def create_template(request: Req, body: bytes) -> OperationTemplate:
+    async def create_template(request: Req, body: RawBody) -> OperationTemplate:
         template = decode(body, OperationTemplate)
         principal = principal_of(request)
         created: OperationTemplate = await store.write(
@@ -60,28 +61,16 @@ def routes(store: Store, templates: TemplatesService, keys: IdempotencyKeys) -> 
         operation_id="replaceOperationTemplate",
         request=TemplateContent,
     )
-    async def replace_template(request: Req, name: str, body: bytes) -> OperationTemplate:
+    async def replace_template(request: Req, name: FromPath[str], body: RawBody) -> OperationTemplate:
         content = decode(body, TemplateContent)
         replaced = await store.write(templates.replace, principal_of(request), name, content)
         templates.forget()
         return replaced
 
     @native.delete("/operation-templates/{name:str}", tag=TAG, operation_id="deleteOperationTemplate")
-    async def delete_template(request: Req, name: str) -> Ok:
+    async def delete_template(request: Req, name: FromPath[str]) -> Ok:
         await store.write(templates.delete, principal_of(request), name)
         templates.forget()
         return Ok()
 
     return Routes(internal=[list_templates, get_template, create_template, replace_template, delete_template])
-
-
-def _make_cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
-
-
-def _open_cursor(cursor: str) -> str:
-    try:
-        name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError) as error:
-        raise invalid_field("cursor", "Send the nextCursor of the page before.") from error
-    return name.replace("\0", "")

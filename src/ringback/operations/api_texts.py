@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
-from litestar.params import PathParameter
+from litestar.params import FromPath, PathParameter, RawBody
 
-from ringback.http import Ok, Routes, decode, native, principal_of
+from ringback.http import Ok, Req, Routes, decode, native, principal_of
 from ringback.operations.schema_texts import LANGUAGE_PATTERN, TemplateTexts, TextsContent
 from ringback.operations.templates import TemplatesService
 from ringback.store import Store
 
-Req = Request[Any, Any, Any]
 TAG = "Operation templates"
 PATH = "/operation-templates/{name:str}/texts/{language:str}"
 Language = Annotated[str, PathParameter(pattern=LANGUAGE_PATTERN)]
@@ -22,7 +20,7 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
     """The handlers."""
 
     @native.get(PATH, tag=TAG, operation_id="getOperationTexts")
-    async def get_texts(name: str, language: Language) -> TemplateTexts:
+    async def get_texts(name: FromPath[str], language: Language) -> TemplateTexts:
         return await store.read(templates.texts, name, language)
 
     @native.put(
@@ -32,14 +30,14 @@ def routes(store: Store, templates: TemplatesService) -> Routes:
         summary="Templates of one operationType share the texts.",
         request=TextsContent,
     )
-    async def put_texts(request: Req, name: str, language: Language, body: bytes) -> TemplateTexts:
+    async def put_texts(request: Req, name: FromPath[str], language: Language, body: RawBody) -> TemplateTexts:
         content = decode(body, TextsContent)
         saved = await store.write(templates.save_texts, principal_of(request), name, language, content)
         templates.forget()
         return saved
 
     @native.delete(PATH, tag=TAG, operation_id="deleteOperationTexts")
-    async def delete_texts(request: Req, name: str, language: Language) -> Ok:
+    async def delete_texts(request: Req, name: FromPath[str], language: Language) -> Ok:
         await store.write(templates.delete_texts, principal_of(request), name, language)
         templates.forget()
         return Ok()

@@ -1,8 +1,8 @@
-"""Operation data and texts from a template's `${parameter}`s.
+"""Operation data from a template's `${parameter}`s.
 
-PowerAuth server, OperationTemplate: values in *data* are escaped, because the phone signs the data and takes it apart
-by `*` (Mobile Token API, operation data); values in *texts* are not. A parameter that is not given stays as it is
-written, `${name}`. One pass: what a value contains is never substituted again.
+PowerAuth server, OperationTemplate: values are escaped, because the phone signs the data and takes it apart by `*`
+(Mobile Token API, operation data); values in texts, which `rendering` fills in, are not. A parameter that is not given
+stays as it is written, `${name}`. One pass: what a value contains is never substituted again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from ringback.errors import invalid_field
 
 PARAMETER = re.compile(r"\$\{([^{}]*)\}")
+MOST_DATA = 100_000
+"""Characters of an operation's data: phones send them back when they approve it."""
+
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -22,7 +25,7 @@ def escape_value(value: str) -> str:
 
 
 def build_data(template: str, parameters: Mapping[str, str]) -> str:
-    """The operation's data. Raises InvalidRequest naming the parameter that has a control character."""
+    """The operation's data. Raises InvalidRequest naming the parameter that has a control character, or too long data."""
     for name, value in parameters.items():
         if _CONTROL.search(value):
             raise invalid_field(f"parameters.{name}", "Control characters other than line feed are not allowed.")
@@ -31,9 +34,7 @@ def build_data(template: str, parameters: Mapping[str, str]) -> str:
         value = parameters.get(match.group(1))
         return match.group(0) if value is None else escape_value(value)
 
-    return PARAMETER.sub(replace, template)
-
-
-def render_text(template: str, parameters: Mapping[str, str]) -> str:
-    """A title or message for people."""
-    return PARAMETER.sub(lambda match: parameters.get(match.group(1), match.group(0)), template)
+    data = PARAMETER.sub(replace, template)
+    if len(data) > MOST_DATA:
+        raise invalid_field("parameters", f"With them the operation's data are longer than {MOST_DATA} characters.")
+    return data

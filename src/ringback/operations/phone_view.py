@@ -12,6 +12,7 @@ from ringback.operations.model import Operation, decode_signature_types
 from ringback.operations.rendering import ReadyTexts
 from ringback.operations.schema_mobile import AllowedSignatureType, FormData, PastOperation
 
+VARIANTS = ("possession_knowledge", "possession_biometry")
 FLIP_BUTTONS, BLOCK_APPROVAL_ON_CALL, FRAUD_WARNING = "X", "C", "F"
 
 
@@ -49,12 +50,15 @@ def show_operation(operation: Operation, texts: ReadyTexts) -> PastOperation:
 
 @lru_cache(maxsize=256)
 def allowed_signature_type(signature_types: str) -> AllowedSignatureType:
-    """`2FA` with the variants that a person may choose from, or `1FA` when possession alone is enough.
+    """`1FA` when possession alone is enough, else `2FA` with the variants that a person may choose from.
 
-    `signature_types`: a JSON list.
+    `signature_types`: a JSON list. One factor beside possession is all that the SDKs ask a person for; a variant that
+    they do not know makes the SDK for iOS refuse the whole list.
     """
-    variants = tuple(name for name in decode_signature_types(signature_types) if name.count("_") >= 1)
-    return AllowedSignatureType("2FA", variants) if variants else AllowedSignatureType("1FA", ())
+    allowed = decode_signature_types(signature_types)
+    if "possession" in allowed:
+        return AllowedSignatureType("1FA", ())
+    return AllowedSignatureType("2FA", tuple(name for name in VARIANTS if name in allowed))
 
 
 @lru_cache(maxsize=64)

@@ -96,10 +96,13 @@ class Attribute:
                 shown[name] = {key: one(parameters) for key, one in text.items() if one.is_complete(parameters)}
         if any(name not in shown for name in _NEEDED.get(self._type, ())) or "label" not in shown:
             return None
-        if self._type == "PARTY_INFO" and "name" not in shown["partyInfo"]:
-            return None
-        if self._type == "ALERT" and shown["alertType"] not in _ALERT_TYPES:
-            shown["alertType"] = "INFO"
+        if self._type == "PARTY_INFO":
+            return _show_party(shown)
+        if self._type == "ALERT":
+            # Phones show no alert that has no message.
+            shown.setdefault("message", "")
+            if shown["alertType"] not in _ALERT_TYPES:
+                shown["alertType"] = "INFO"
         if self._type == "AMOUNT_CONVERSION":
             shown["dynamic"] = shown.get("dynamic") in {True, "true"}
         for amount, currency, value in _PAIRS.get(self._type, ()):
@@ -128,6 +131,18 @@ class ReadyTexts:
     def show_attributes(self, parameters: Parameters) -> tuple[Shown, ...]:
         """The attributes whose parameters are given."""
         return tuple([shown for one in self.attributes if (shown := one.show(parameters)) is not None])
+
+
+def _show_party(shown: Shown) -> Shown | None:
+    """A party with all that phones insist on; without a logo only the name, in a form that every phone shows."""
+    party = shown["partyInfo"]
+    if "name" not in party:
+        return None
+    if "logoUrl" not in party:
+        plain = {name: value for name, value in shown.items() if name != "partyInfo"}
+        return plain | {"type": "KEY_VALUE", "value": party["name"]}
+    party.setdefault("description", "")
+    return shown
 
 
 def _names(text: Text | dict[str, Text]) -> bool:

@@ -6,6 +6,8 @@ import msgspec
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Text = Annotated[str, msgspec.Meta(max_length=255)]
+Value = Annotated[str, msgspec.Meta(max_length=10_000)]
+Parameters = Annotated[dict[Text, Value], msgspec.Meta(max_length=100)]
 # The end of the year 9999: what lies behind it is a mistake, and no calendar can show it.
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
@@ -24,7 +26,7 @@ class CreateOperation(msgspec.Struct, frozen=True, rename="camel"):
     external_id: Text | None = None
     flag: Text | None = None
     timestamp_expires: Moment | None = None
-    parameters: dict[str, str] | None = None
+    parameters: Parameters | None = None
     proximity_check_enabled: bool | None = None
     silent: bool | None = None
     registration_id: Id | None = None

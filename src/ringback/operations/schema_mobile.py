@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ringback.operations.data import MOST_DATA
+
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Moment = (
     Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
@@ -109,7 +111,7 @@ class Approval(msgspec.Struct, frozen=True, rename="camel"):
     """The operation and the data that the person saw."""
 
     id: Id
-    data: Annotated[str, msgspec.Meta(max_length=100_000)]
+    data: Annotated[str, msgspec.Meta(max_length=MOST_DATA)]
     proximity_check: ProximityCheck | None = None
 
 

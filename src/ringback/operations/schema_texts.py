@@ -88,7 +88,7 @@ class Party(_Strict, frozen=True, rename="camel", kw_only=True):
 
 
 class PartyInfoText(_Attribute, frozen=True, rename="camel", tag="PARTY_INFO", kw_only=True):
-    """Who else takes part."""
+    """Who else takes part. Without `logoUrl` phones show the name as a KEY_VALUE."""
 
     party_info: Party
 
@@ -154,11 +154,17 @@ class GenericScreen(_PostApprovalScreen, frozen=True, rename="camel", tag="GENER
 
 
 class Ui(_Strict, frozen=True, rename="camel", kw_only=True):
-    """How the phone behaves. Without it the risk flags of the template decide: X flips, C blocks, F warns."""
+    """How the phone behaves. Without it the risk flags of the template decide: X flips, C blocks, F warns.
+
+    `preApprovalScreens`: several, for SDKs that know more than one. `templates`: how the list and the detail look, as
+    the Mobile Token SDK reads them.
+    """
 
     flip_buttons: bool | None = None
     block_approval_on_call: bool | None = None
     pre_approval_screen: PreApprovalScreen | None = None
+    pre_approval_screens: Annotated[tuple[PreApprovalScreen, ...], msgspec.Meta(max_length=20)] | None = None
+    templates: dict[str, Any] | None = None
     post_approval_screen: ReviewScreen | RedirectScreen | GenericScreen | None = None
 
 

@@ -15,13 +15,11 @@ from ringback.protocols.powerauth.derived_keys import derive_activation_keys
 from ringback.protocols.powerauth.ecies import (
     SH1_ACTIVATION_LAYER_2,
     SH1_APPLICATION,
-    EciesEnvelope,
     EciesResponse,
 )
 from ringback.protocols.powerauth.ecies_client import EciesClientSession
 from ringback.protocols.powerauth.errors import PowerAuthProtocolError
 from ringback.protocols.powerauth.fingerprint import activation_fingerprint
-from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER, EncryptionHeader, build_encryption_header
 from ringback.protocols.powerauth.keys import (
     PrivateKey,
     generate_private_key,
@@ -38,7 +36,7 @@ from ringback.protocols.powerauth.temporary_key_client import (
 )
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone.configuration import AppConfiguration, read_configuration
-from ringback.softphone.encrypted import seal_for_app
+from ringback.softphone.encrypted import begin_encrypted_for_app, seal_for_app
 from ringback.softphone.errors import ServerNotGenuine
 from ringback.softphone.state import DEFAULT_VERSION, KEY_SIZE, PhoneState, seal_device_private_key, seal_knowledge_key
 from ringback.softphone.wire import ActivationLayer1, ActivationLayer2, EncodedJwt, PhoneRequest, Plain, plain_body
@@ -128,18 +126,6 @@ def begin_activation(
     configuration = read_configuration(sdk_config)
     spoken = protocol_version(version)
     private_key = generate_private_key()
-
-    def seal(content: object, shared_info1: str) -> tuple[EciesEnvelope, EciesClientSession]:
-        return seal_for_app(
-            configuration,
-            spoken,
-            shared_info1,
-            content,
-            temporary_key=temporary_key,
-            random=random,
-            now_ms=now_ms,
-        )
-
     device_public = public_key_to_bytes(private_key.public_key(), compressed=True)
     layer2 = {
         "devicePublicKey": encode_base64(device_public),
@@ -149,14 +135,29 @@ def begin_activation(
     }
     if otp is not None:
         layer2["activationOtp"] = otp
-    inner_envelope, inner = seal(layer2, SH1_ACTIVATION_LAYER_2)
+    inner_envelope, inner = seal_for_app(
+        configuration,
+        spoken,
+        SH1_ACTIVATION_LAYER_2,
+        layer2,
+        temporary_key=temporary_key,
+        random=random,
+        now_ms=now_ms,
+    )
     attributes = {"code": code} if identity is None else identity
     layer1 = {"type": kind, "identityAttributes": attributes, "activationData": inner_envelope}
     if custom_attributes is not None:
         layer1["customAttributes"] = custom_attributes
-    outer_envelope, outer = seal(layer1, SH1_APPLICATION)
-    header = build_encryption_header(EncryptionHeader(spoken, configuration.app_key))
-    request = PhoneRequest("/pa/v3/activation/create", msgspec.json.encode(outer_envelope), {ENCRYPTION_HEADER: header})
+    request, outer = begin_encrypted_for_app(
+        configuration,
+        spoken,
+        "/pa/v3/activation/create",
+        SH1_APPLICATION,
+        layer1,
+        temporary_key=temporary_key,
+        random=random,
+        now_ms=now_ms,
+    )
     return request, PendingActivation(server_url, sdk_config, name, private_key, outer, inner)
 
 

@@ -210,6 +210,22 @@ def test_status_blob(transport: bytes, challenge: bytes, nonce: bytes, status: s
         status_blob.parse_status_blob(transport, challenge, nonce, blob[:-1])
     with pytest.raises(StatusBlobRefused):
         status_blob.parse_status_blob(transport, challenge[1:], nonce, blob)
+    for halves in ((challenge, None), (None, nonce)):
+        with pytest.raises(StatusBlobRefused):
+            status_blob.build_status_blob(transport, *halves, status)
+
+
+@FEW
+@given(key16, st.builds(status_blob.StatusBlob, byte, byte, byte, byte, byte, byte, byte, key16), st.binary(max_size=6))
+def test_status_blob_of_3_0(transport: bytes, status: status_blob.StatusBlob, reserved: bytes) -> None:
+    """Neither challenge nor nonce: the IV is zero, and the reserved bytes make the difference."""
+    if len(reserved) != 5:
+        with pytest.raises(StatusBlobRefused):
+            status_blob.build_status_blob(transport, None, None, status, reserved=reserved)
+        return
+    blob = status_blob.build_status_blob(transport, None, None, status, reserved=reserved)
+    assert status_blob.parse_status_blob(transport, None, None, blob) == status
+    assert primitives.aes_cbc_decrypt_raw(transport, bytes(16), blob)[7:12] == reserved
 
 
 @FEW

@@ -206,6 +206,36 @@ def test_the_phone_compares_what_is_echoed(change: dict[str, str]) -> None:
         temporary_key_client.verify_temporary_key_response(jwt, SERVER.public_key(), **expected)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [({"alg": "HS256", "typ": "JWT"}, True), ({"alg": "HS256"}, True), ({"alg": "HS256", "typ": "JOSE"}, False)],
+)
+def test_a_phone_may_leave_the_type_of_its_jwt_out(header: dict[str, str], accepted: bool) -> None:
+    """The Java client does; RFC 7519 §5.1 allows it. The other way round the SDKs insist on it."""
+    claims = temporary_key.TemporaryKeyRequestClaims(APP_KEY, CHALLENGE)
+    parts = (base64_text.encode_base64url(msgspec.json.encode(part)) for part in (header, claims))
+    signed = ".".join(parts)
+    jwt = f"{signed}.{base64_text.encode_base64url(hmac.digest(bytes(16), signed.encode(), 'sha256'))}"
+    if accepted:
+        assert temporary_key_server.verify_temporary_key_request(jwt, bytes(16)) == claims
+    else:
+        with pytest.raises(JwtRefused):
+            temporary_key_server.verify_temporary_key_request(jwt, bytes(16))
+
+
+def test_the_server_says_the_type_of_its_jwt() -> None:
+    jwt = temporary_key_server.build_temporary_key_response(SERVER, response_claims())
+    header, rest = jwt.split(".", 1)
+    assert msgspec.json.decode(base64_text.decode_base64url(header, limit=100)) == {"alg": "ES256", "typ": "JWT"}
+    untyped = base64_text.encode_base64url(b'{"alg":"ES256"}')
+    signed = f"{untyped}.{rest.split('.')[0]}"
+    proof = base64_text.encode_base64url(keys.sign_jose(SERVER, signed.encode()))
+    with pytest.raises(JwtRefused):
+        temporary_key_client.verify_temporary_key_response(
+            f"{signed}.{proof}", SERVER.public_key(), application_key=APP_KEY, challenge=CHALLENGE
+        )
+
+
 def test_an_unsigned_jwt_and_a_foreign_algorithm_are_refused() -> None:
     claims = temporary_key.TemporaryKeyRequestClaims(APP_KEY, CHALLENGE)
     for algorithm in ("none", "HS512", "hs256", "ES256"):

@@ -22,18 +22,15 @@ MAX_JWT = 16 * 1024
 CHALLENGE_SIZE = 18
 """Random bytes of the phone's challenge."""
 
-LIFETIME_MS = 5 * 60 * 1000
-"""How long the server keeps a temporary key."""
-
 EARLY_MS = 10 * 1000
 """How long before its expiry the phone stops using a key."""
 
 
 class JwtHeader(msgspec.Struct, frozen=True):
-    """JOSE header (RFC 7515 §4)."""
+    """JOSE header (RFC 7515 §4). `typ` is optional in a JWT (RFC 7519 §5.1)."""
 
     alg: str
-    typ: str
+    typ: str | None = None
 
 
 class TemporaryKeyRequestClaims(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -90,10 +87,10 @@ def decode_claims(data: bytes, shape: type[Shape]) -> Shape:
         raise JwtRefused from None
 
 
-def split_jwt(jwt: str, algorithm: str) -> tuple[bytes, bytes, bytes]:
+def split_jwt(jwt: str, algorithm: str, *, typ_needed: bool = True) -> tuple[bytes, bytes, bytes]:
     """Signing input, payload and signature of a JWT whose header says exactly `algorithm` and typ JWT.
 
-    Nothing is verified yet. Raises JwtRefused.
+    Not `typ_needed`: the header may leave typ out. Nothing is verified yet. Raises JwtRefused.
     """
     if len(jwt) > MAX_JWT:
         raise JwtRefused
@@ -105,6 +102,6 @@ def split_jwt(jwt: str, algorithm: str) -> tuple[bytes, bytes, bytes]:
     except MalformedBase64:
         raise JwtRefused from None
     named = decode_claims(header, JwtHeader)
-    if named.alg != algorithm or named.typ != "JWT":
+    if named.alg != algorithm or named.typ not in ({"JWT"} if typ_needed else {"JWT", None}):
         raise JwtRefused
     return f"{parts[0]}.{parts[1]}".encode("ascii"), payload, signature

@@ -19,7 +19,7 @@ from ringback.protocols.powerauth.temporary_key import (
 
 def parse_temporary_key_request(jwt: str) -> TemporaryKeyRequestClaims:
     """The phone's claims, **not verified**: only for finding the key that verifies them. Raises JwtRefused."""
-    return _claims(split_jwt(jwt, "HS256")[1])
+    return _claims(_split(jwt)[1])
 
 
 def verify_temporary_key_request(jwt: str, hmac_key: bytes) -> TemporaryKeyRequestClaims:
@@ -27,7 +27,7 @@ def verify_temporary_key_request(jwt: str, hmac_key: bytes) -> TemporaryKeyReque
 
     hmac_key: the raw application secret, or `temporary_key.activation_hmac_key`.
     """
-    signed, payload, signature = split_jwt(jwt, "HS256")
+    signed, payload, signature = _split(jwt)
     if not hmac.compare_digest(hmac.digest(hmac_key, signed, "sha256"), signature):
         raise JwtRefused
     return _claims(payload)
@@ -37,6 +37,11 @@ def build_temporary_key_response(private_key: PrivateKey, claims: TemporaryKeyRe
     """The server's JWT, ES256 by the master key (application scope) or the activation's server key."""
     signed = signing_input("ES256", claims)
     return f"{signed}.{encode_base64url(sign_jose(private_key, signed.encode('ascii')))}"
+
+
+def _split(jwt: str) -> tuple[bytes, bytes, bytes]:
+    """The phone's JWT. The Java client leaves typ out of its header, the SDKs send it."""
+    return split_jwt(jwt, "HS256", typ_needed=False)
 
 
 def _claims(payload: bytes) -> TemporaryKeyRequestClaims:

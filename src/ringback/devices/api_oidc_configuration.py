@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
+from litestar.params import RawBody
 
 from ringback.devices.headers import read_encryption_header
 from ringback.devices.needs import PublishedProvider
 from ringback.devices.oidc_configuration import AskProvider
 from ringback.devices.service import DevicesService
-from ringback.http import Envelope, Routes, mobile
+from ringback.http import Envelope, Req, Routes, mobile
 from ringback.protocols.powerauth.ecies import EciesEnvelope, EciesResponse
 from ringback.protocols.powerauth.headers import ENCRYPTION_HEADER
 from ringback.store import Store
-
-Req = Request[Any, Any, Any]
 
 
 def routes(store: Store, devices: DevicesService) -> Routes:
@@ -30,7 +26,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         header=[ENCRYPTION_HEADER],
         decrypted=([AskProvider], [Envelope[PublishedProvider]]),
     )
-    async def oidc_configuration(request: Req, body: bytes) -> EciesResponse:
-        return await devices.oidc_configuration(store, read_encryption_header(request.headers), body)
+    async def oidc_configuration(request: Req, body: RawBody) -> EciesResponse:
+        return await devices.oidc_configuration.answer(store, read_encryption_header(request.headers), body)
 
     return Routes(public=[oidc_configuration])
