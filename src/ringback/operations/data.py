@@ -25,7 +25,7 @@ def escape_value(value: str) -> str:
 
 
 def build_data(template: str, parameters: Mapping[str, str]) -> str:
-    """The operation's data. Raises InvalidRequest naming the parameter that has a control character, or too long data."""
+    """The operation's data. Raises InvalidRequest: a control character in a parameter, or longer than MOST_DATA."""
     for name, value in parameters.items():
         if _CONTROL.search(value):
             raise invalid_field(f"parameters.{name}", "Control characters other than line feed are not allowed.")
