@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
 
+from tests.peers.server import basic
+
 FOLDER = Path(__file__).parent
 REDIRECT = "https://app.example.com/callback"
 SECRETS = {
@@ -107,8 +109,11 @@ class OpenIdPeer:
     async def access_token(self, client_id: str, audience: str) -> str:
         """An access token by client credentials."""
         form = {"grant_type": "client_credentials", "scope": "call", "resource": audience}
-        auth = aiohttp.BasicAuth(client_id, SECRETS[client_id].replace(" ", "+"))
-        async with aiohttp.ClientSession() as client, client.post(f"{self.issuer}/token", data=form, auth=auth) as got:
+        headers = {"Authorization": basic(client_id, SECRETS[client_id].replace(" ", "+"))}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(f"{self.issuer}/token", data=form, headers=headers) as got,
+        ):
             answer = await got.json()
             assert got.status == 200, answer
             token: str = answer["access_token"]
