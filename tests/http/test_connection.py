@@ -94,7 +94,8 @@ async def test_requests_in_a_row_without_waiting_are_answered_in_order(port: int
     writer.close()
 
 
-async def test_more_connections_than_allowed_are_told_so(port: int) -> None:
+async def test_more_connections_than_allowed_are_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "receive_seconds", 30)  # those that are held say nothing, and must stay
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
     assert (await talk(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))).startswith(b"HTTP/1.1 503 ")
     for _, writer in held:
