@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringback.devices import queries
-from ringback.devices.envelopes import decode_opened, open_encrypted, open_signed
+from ringback.devices.envelopes import ProvenRequest, decode_opened, open_encrypted, open_signed, prove_signed
 from ringback.devices.model import MacTokenCheck, SignatureCheck
 from ringback.devices.phone import TWO_FACTORS
 from ringback.devices.schema_sealed import ActivationDetail, ActivationDetailAnswer, RenameActivation
@@ -17,7 +17,6 @@ from ringback.errors import (
     EncryptionFailed,
     MacTokenInvalid,
     MobileError,
-    SignatureInvalid,
     SignatureTypeInvalid,
 )
 from ringback.principal import device
@@ -86,19 +85,14 @@ class DetailRequests:
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest
     ) -> ActivationDetail | type[MobileError]:
         """Unit: the check, the new name and its audit row."""
-        replayed = await self._encryption.is_replay(tx, opened)
         check = SignatureCheck("POST", RENAME_URI_ID, header, body, opened.plaintext)
-        outcome = await self._signatures.check(tx, check, allowed_types=TWO_FACTORS, only_apps=None)
-        registration = outcome.registration
-        if not outcome.valid or registration is None:
-            return SignatureInvalid
-        if replayed:
-            return EncryptionFailed
-        await self._encryption.remember(tx, opened)
-        asked = decode_opened(opened.plaintext, RenameActivation)
+        proven = await prove_signed(tx, self._encryption, self._signatures, check, opened, allowed_types=TWO_FACTORS)
+        if not isinstance(proven, ProvenRequest):
+            return proven
+        asked = decode_opened(proven.plaintext, RenameActivation)
         if asked is None:
             return ActivationInvalid
-        name = asked.activation_name
+        registration, name = proven.registration, asked.activation_name
         await tx.run(queries.save_phone_name, registration.id, registration.version, name, self._clock.now_ms())
         details = {"from": registration.name, "to": name}
         await self._lifecycle.record(tx, device(registration.id), "registration.rename", registration, details)

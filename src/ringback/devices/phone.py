@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from ringback.devices.envelopes import open_signed
+from ringback.devices.envelopes import ProvenRequest, open_signed, prove_signed
 from ringback.devices.model import Registration, SignatureCheck, SignatureOutcome
 from ringback.devices.schema import CreatedMacToken
-from ringback.errors import EncryptionFailed, MobileError, SignatureInvalid
+from ringback.errors import EncryptionFailed, MobileError
 from ringback.principal import device
 from ringback.protocols.powerauth.ecies import SH1_TOKEN_CREATE, EciesResponse
 
@@ -68,20 +68,18 @@ class PhoneRequests:
     async def _create_mac_token(
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest | None
     ) -> CreatedMacToken | type[MobileError]:
-        fresh = opened is not None and not await self._encryption.is_replay(tx, opened)
         # Read before anything is written, so that PostgreSQL gets all of it in one statement.
         surplus = await self._mac_tokens.surplus(tx, header.activation_id)
         check = SignatureCheck("POST", "/pa/token/create", header, body)
-        outcome = await self._signed(tx, check, WITH_POSSESSION)
-        registration = _proven(outcome)
-        if registration is None:
-            return SignatureInvalid
-        if opened is None or not fresh:
-            return EncryptionFailed
-        await self._encryption.remember(tx, opened)
+        proven = await prove_signed(
+            tx, self._encryption, self._signatures, check, opened, allowed_types=WITH_POSSESSION
+        )
+        if not isinstance(proven, ProvenRequest):
+            return proven
+        registration = proven.registration
         for oldest in surplus:
             await self._mac_tokens.remove(tx, registration, oldest)
-        token_id, secret = await self._mac_tokens.create(tx, registration, outcome.signature_type)
+        token_id, secret = await self._mac_tokens.create(tx, registration, proven.signature_type)
         return CreatedMacToken(token_id, base64.b64encode(secret).decode("ascii"))
 
     async def _signed(self, tx: Tx, check: SignatureCheck, allowed_types: frozenset[str]) -> SignatureOutcome:

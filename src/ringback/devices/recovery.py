@@ -13,12 +13,12 @@ import msgspec
 
 from ringback.clock import new_id
 from ringback.devices import queries_recovery as queries
-from ringback.devices.envelopes import decode_opened, open_signed
+from ringback.devices.envelopes import ProvenRequest, decode_opened, open_signed, prove_signed
 from ringback.devices.model import Registration, SignatureCheck
 from ringback.devices.model_recovery import NewRecovery, RecoveryCode, RecoveryPuk, RecoveryStatus
 from ringback.devices.phone import TWO_FACTORS
 from ringback.devices.schema_recovery import ConfirmedRecoveryCode, ConfirmRecoveryCode
-from ringback.errors import EncryptionFailed, MobileError, RecoveryInvalid, SignatureInvalid
+from ringback.errors import EncryptionFailed, MobileError, RecoveryInvalid
 from ringback.principal import device
 from ringback.protocols.powerauth.ecies import SH1_RECOVERY_CONFIRM, EciesResponse
 from ringback.protocols.powerauth.errors import InvalidRecoveryCode
@@ -224,23 +224,19 @@ class RecoveryCodes:
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest | None
     ) -> ConfirmedRecoveryCode | type[MobileError]:
         """Unit: the check of the signature, and the confirmation."""
-        fresh = opened is not None and not await self._encryption.is_replay(tx, opened)
         check = SignatureCheck("POST", CONFIRM_URI_ID, header, body)
-        outcome = await self._signatures.check(tx, check, allowed_types=TWO_FACTORS, only_apps=None)
-        if not outcome.valid or outcome.registration is None:
-            return SignatureInvalid
-        if opened is None or not fresh:
-            return EncryptionFailed
-        await self._encryption.remember(tx, opened)
-        asked = decode_opened(opened.plaintext, ConfirmRecoveryCode)
-        code = None if asked is None else await self._code_of(tx, outcome.registration, asked.recovery_code)
+        proven = await prove_signed(tx, self._encryption, self._signatures, check, opened, allowed_types=TWO_FACTORS)
+        if not isinstance(proven, ProvenRequest):
+            return proven
+        asked = decode_opened(proven.plaintext, ConfirmRecoveryCode)
+        code = None if asked is None else await self._code_of(tx, proven.registration, asked.recovery_code)
         if code is None:
             return RecoveryInvalid
         if code.status == "ACTIVE":
             return ConfirmedRecoveryCode(already_confirmed=True)
         if code.status != "CREATED" or code.registration_id is not None:
             return RecoveryInvalid  # closed, or made with a registration that nobody committed yet
-        await self._states.change(tx, code, "confirm", device(outcome.registration.id))
+        await self._states.change(tx, code, "confirm", device(proven.registration.id))
         return ConfirmedRecoveryCode(already_confirmed=False)
 
     async def _code_of(self, tx: Tx, registration: Registration, text: str) -> RecoveryCode | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ringback.devices.creation import NewRegistration
-from ringback.devices.envelopes import decode_opened, open_signed
+from ringback.devices.envelopes import ProvenRequest, decode_opened, open_signed, prove_signed
 from ringback.devices.model import Registration, SignatureCheck
 from ringback.devices.phone import TWO_FACTORS
 from ringback.devices.schema_spawn import SpawnActivation, SpawnActivationRequest, SpawnedActivation, SpawnedAnswer
@@ -90,15 +90,19 @@ class Spawn:
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest
     ) -> Spawned | type[MobileError]:
         """Unit: the check of the signature, and the new registration."""
-        replayed = await self._encryption.is_replay(tx, opened)
         check = SignatureCheck("POST", URI_ID, header, body, opened.plaintext)
-        outcome = await self._signatures.check(tx, check, allowed_types=TWO_FACTORS, only_apps=None)
-        asking = outcome.registration
-        if not outcome.valid or asking is None:
-            return MobileTokenFailed
-        if replayed:
-            return EncryptionFailed
-        await self._encryption.remember(tx, opened)
+        proven = await prove_signed(
+            tx,
+            self._encryption,
+            self._signatures,
+            check,
+            opened,
+            allowed_types=TWO_FACTORS,
+            refused=MobileTokenFailed,
+        )
+        if not isinstance(proven, ProvenRequest):
+            return proven
+        asking = proven.registration
         wrapped = decode_opened(opened.plaintext, SpawnActivationRequest)
         asked = decode_opened(opened.plaintext, SpawnActivation) if wrapped is None else wrapped.request_object
         if asked is None:

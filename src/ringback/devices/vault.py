@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from ringback.devices.envelopes import decode_opened, open_signed
+from ringback.devices.envelopes import ProvenRequest, decode_opened, open_signed, prove_signed
 from ringback.devices.model import Registration, SignatureCheck
 from ringback.devices.schema_sealed import UnlockedVault, UnlockVault
-from ringback.errors import EncryptionFailed, MobileError, SignatureInvalid, VaultRefused
+from ringback.errors import EncryptionFailed, MobileError, VaultRefused
 from ringback.principal import device
 from ringback.protocols.powerauth.ecies import SH1_VAULT_UNLOCK, EciesResponse
 from ringback.protocols.powerauth.vault import encrypt_vault_key
@@ -63,18 +63,14 @@ class VaultRequests:
         self, tx: Tx, header: SignatureHeader, body: bytes, opened: OpenedRequest | None
     ) -> Registration | type[MobileError]:
         """Unit: the check, and the audit row that says what for."""
-        fresh = opened is not None and not await self._encryption.is_replay(tx, opened)
         check = SignatureCheck("POST", URI_ID, header, body)
-        outcome = await self._signatures.check(tx, check, allowed_types=self._allowed, only_apps=None)
-        if not outcome.valid or outcome.registration is None:
-            return SignatureInvalid
-        if opened is None or not fresh:
-            return EncryptionFailed
-        await self._encryption.remember(tx, opened)
-        asked = decode_opened(opened.plaintext, UnlockVault)
+        proven = await prove_signed(tx, self._encryption, self._signatures, check, opened, allowed_types=self._allowed)
+        if not isinstance(proven, ProvenRequest):
+            return proven
+        asked = decode_opened(proven.plaintext, UnlockVault)
         if asked is None:
             return VaultRefused
-        registration = outcome.registration
-        details = {"reason": asked.reason or NOT_SPECIFIED, "signatureType": outcome.signature_type}
+        registration = proven.registration
+        details = {"reason": asked.reason or NOT_SPECIFIED, "signatureType": proven.signature_type}
         await self._lifecycle.record(tx, device(registration.id), "vault.unlock", registration, details)
         return registration
