@@ -14,16 +14,22 @@ REASON = "RINGBACK_VECTORS is not set: nothing to read"
 
 
 @pytest.fixture(scope="session")
-def public_vectors() -> Any:
+def vector_folder() -> Path:
+    """Where the public PowerAuth vectors are; without it a test says that it has nothing to read."""
+    folder = os.environ.get("RINGBACK_VECTORS")
+    if not folder:
+        if os.environ.get("CI") == "true":
+            pytest.fail(REASON)
+        pytest.skip(REASON)
+    return Path(folder) / "powerauth"
+
+
+@pytest.fixture(scope="session")
+def public_vectors(vector_folder: Path) -> Any:
     """Reads one file of public vectors: pairs of input and output, still in their own spelling."""
 
     def read(name: str) -> list[tuple[dict[str, str], dict[str, str]]]:
-        folder = os.environ.get("RINGBACK_VECTORS")
-        if not folder:
-            if os.environ.get("CI") == "true":
-                pytest.fail(REASON)
-            pytest.skip(REASON)
-        data = json.loads((Path(folder) / "powerauth" / name).read_text("utf-8"))["data"]
+        data = json.loads((vector_folder / name).read_text("utf-8"))["data"]
         assert data
         return [(case["input"], case["output"]) for case in data]
 

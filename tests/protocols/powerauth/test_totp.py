@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,9 @@ STEP = 30
 
 
 @pytest.mark.vectors
-def test_public_vectors() -> None:
+def test_public_vectors(vector_folder: Path) -> None:
     """RFC 6238, appendix B; those with SHA-256, which is the one that phones and servers use."""
-    folder = os.environ.get("RINGBACK_VECTORS")
-    if not folder:
-        if os.environ.get("CI") == "true":
-            pytest.fail("RINGBACK_VECTORS is not set: nothing to read")
-        pytest.skip("RINGBACK_VECTORS is not set: nothing to read")
-    lines = (Path(folder) / "powerauth" / "totp.csv").read_text("utf-8").splitlines()
+    lines = (vector_folder / "totp.csv").read_text("utf-8").splitlines()
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines[1:]) if row]
     checked = [(int(at), otp, bytes.fromhex(seed)) for at, _, _, otp, kind, seed in rows if kind == "HmacSHA256"]
     assert len(checked) == 6
