@@ -31,7 +31,18 @@ class OperationChanged(msgspec.Struct, frozen=True):
     change: Literal["CREATED", "CLAIMED", "ATTEMPT_FAILED", "FINISHED"]
 
 
-Event = RegistrationChanged | OperationChanged
+class PushTokenDied(msgspec.Struct, frozen=True):
+    """A provider said that nobody is at a push token any more; it is forgotten."""
+
+    push_token_id: str
+    app_id: str
+    user_id: str
+    registration_id: str | None
+    device_pkid: str | None
+    kind: str
+
+
+Event = RegistrationChanged | OperationChanged | PushTokenDied
 Subscriber = Callable[[Tx, Event], Awaitable[None]]
 
 

@@ -109,6 +109,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="http://HOST:PORT of a CONNECT proxy for https of callbacks and OpenID; empty = none."
         ),
     ] = ""
+    apns_url: Annotated[str, msgspec.Meta(description="APNs for apps in production.")] = "https://api.push.apple.com"
+    apns_sandbox_url: Annotated[str, msgspec.Meta(description="APNs for apps in development.")] = (
+        "https://api.sandbox.push.apple.com"
+    )
+    fcm_url: Annotated[str, msgspec.Meta(description="FCM HTTP v1.")] = "https://fcm.googleapis.com"
+    fcm_token_url: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where service accounts get access tokens; their own `token_uri` is not believed."
+        ),
+    ] = "https://oauth2.googleapis.com/token"  # noqa: S105 - a URL
+    push_ca_file: Annotated[
+        str, msgspec.Meta(description="PEM certificates that push providers are trusted by, beside the system's.")
+    ] = ""
+    push_proxy: Annotated[
+        str, msgspec.Meta(description="http://HOST:PORT of a CONNECT proxy to APNs and FCM; empty = none.")
+    ] = ""
+    push_http2: Annotated[
+        str, msgspec.Meta(pattern="^(ngh2|h2)$", description="HTTP/2 library: ngh2 (fast) or h2 (pure Python).")
+    ] = "ngh2"
+    push_connections: Annotated[
+        int, msgspec.Meta(ge=1, le=100, description="Connections to a provider, at most, for each push credential.")
+    ] = 8
+    push_credentials_cache_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=86_400,
+            description="How long a changed push credential may take to have its effect; 0 = at once.",
+        ),
+    ] = 0
+    uds_attempts_per_minute: Annotated[
+        int, msgspec.Meta(ge=1, description="Wrong passwords that one address, or for one user, may send in a minute.")
+    ] = 10
     oidc_issuer: Annotated[
         str, msgspec.Meta(description="Issuer whose access tokens system users may send as Bearer; empty = only Basic.")
     ] = ""
@@ -267,6 +301,7 @@ def _check(settings: Settings) -> None:
 
 
 def _check_outside(settings: Settings) -> None:
+    _check_push(settings)
     parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW")
     parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports)
     proxy = settings.egress_proxy
@@ -274,6 +309,18 @@ def _check_outside(settings: Settings) -> None:
         raise StartRefused(f"RINGBACK_EGRESS_PROXY must be http://HOST:PORT, not {proxy!r}.")
     if settings.oidc_issuer and not settings.oidc_audience:
         raise StartRefused("RINGBACK_OIDC_ISSUER needs RINGBACK_OIDC_AUDIENCE: the audience of the access tokens.")
+
+
+def _check_push(settings: Settings) -> None:
+    for name in ("apns_url", "apns_sandbox_url", "fcm_url", "fcm_token_url"):
+        url = getattr(settings, name)
+        if not url.startswith("https://") or not _is_base_url(url):
+            raise StartRefused(f"RINGBACK_{name.upper()} must be a URL such as https://push.example.com, not {url!r}.")
+    proxy = settings.push_proxy
+    if proxy and not (proxy.startswith("http://") and _is_base_url(proxy)):
+        raise StartRefused(f"RINGBACK_PUSH_PROXY must be http://HOST:PORT, not {proxy!r}.")
+    if settings.push_ca_file and not Path(settings.push_ca_file).is_file():
+        raise StartRefused(f"RINGBACK_PUSH_CA_FILE: there is no file {settings.push_ca_file}.")
 
 
 def _is_base_url(text: str) -> bool:

@@ -402,7 +402,9 @@ async def test_two_phones_with_one_push_token_at_the_same_moment(served: Served,
     faster = connection.transaction()
     await faster.start()
     await connection.execute(
-        "INSERT INTO push_tokens (registration_id, kind, token, updated_at) VALUES ($1, 'fcm', 'same', 0)", other
+        "INSERT INTO push_tokens (id, app_id, user_id, registration_id, kind, push_token, suspended, registered_at,"
+        " version) VALUES ('faster', 'bank', 'bob', $1, 'fcm', 'same', FALSE, 0, 1)",
+        other,
     )
     slower = asyncio.create_task(refused(phone.register_push("fcm", "same")))
     while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):

@@ -19,6 +19,7 @@ from ringback.devices.schema import CommitRegistration, CreatedRegistration, Cre
 from ringback.events import Event, Events
 from ringback.principal import Principal
 from ringback.protocols.powerauth.temporary_key_client import TemporaryKey
+from ringback.push import PushTokens
 from ringback.secrets import Vault
 from ringback.store import Command, Query, Store, Tx
 from tests.devices.phone import PK, TestPhone
@@ -140,6 +141,7 @@ def make_room(
         access=access,
         audit=audit,
         events=events,
+        push_tokens=PushTokens(vault=vault, events=events, **source),
         limits=DeviceLimits(**limits),
         configuration=apps,
         identities=identities,

@@ -1,4 +1,4 @@
-"""A database of the first schema, with what a server wrote into every table, is upgraded and goes on being used."""
+"""A database of an earlier schema, with what a server wrote into every table, is upgraded and goes on being used."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 import asyncpg  # type: ignore[import-untyped]
+import pytest
 from alembic import command
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
@@ -23,17 +24,22 @@ from ringback.server import wire
 from ringback.settings import load_settings
 from ringback.softphone import MemoryState, Phone, Unlock
 from ringback.store.location import PostgresLocation, SqliteLocation
-from ringback.store.migrate import HEAD, _config, current_revision, upgrade_in_subprocess
+from ringback.store.migrate import HEAD, REVISIONS, _config, current_revision, upgrade_in_subprocess
 from ringback.store.schema import metadata
 from tests.peers.postgres import PostgresCluster
 from tests.served import Served
 
-FIRST = "0001"
+EARLIER = REVISIONS[:-1]
+RENAMED = {("push_tokens", "token"): "push_token", ("push_tokens", "updated_at"): "registered_at"}
+"""Columns of earlier schemas that have another name today."""
 BANK = Principal("system_user", "bank-back-end", "integration")
 _COLUMNS_OF_SQLITE = "SELECT name FROM pragma_table_info($1)"
 _COLUMNS_OF_POSTGRES = (
     "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1"
 )
+
+NOT_WRITTEN = {"app_configuration", "callbacks", "recovery_codes", "recovery_puks", "user_claims"}
+"""Tables that the second schema added and the story does not use: their rows are not touched by later ones."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -57,12 +63,12 @@ class Database:
         file.close()
         return rows
 
-    async def make_first_schema(self) -> None:
-        """As the first release left it."""
+    async def make_schema(self, revision: str) -> None:
+        """As an earlier release left it."""
         if self.url:
             config = _config()
             config.output_buffer = io.StringIO()
-            command.upgrade(config, f"base:{FIRST}", sql=True)
+            command.upgrade(config, f"base:{revision}", sql=True)
             connection = await asyncpg.connect(self.url)
             await connection.execute(config.output_buffer.getvalue())
             await connection.close()
@@ -70,7 +76,7 @@ class Database:
             with create_engine(f"sqlite:///{self.path}", poolclass=NullPool).begin() as sqlite:
                 config = _config()
                 config.attributes["connection"] = sqlite
-                command.upgrade(config, FIRST)
+                command.upgrade(config, revision)
 
     async def columns(self) -> dict[str, list[str]]:
         """Every table that is there, with its columns; a table comes after those that it refers to."""
@@ -79,9 +85,12 @@ class Database:
         return {table: names for table, names in found.items() if names}
 
     async def rows(self, columns: dict[str, list[str]]) -> dict[str, Rows]:
-        """All rows of these columns, in an order of their own."""
+        """All rows of these columns, by the names that they have today, in an order of their own."""
         return {
-            table: sorted(await self.run(f"SELECT {', '.join(names)} FROM {table}"), key=repr)
+            table: sorted(
+                await self.run(f"SELECT {', '.join(RENAMED.get((table, name), name) for name in names)} FROM {table}"),
+                key=repr,
+            )
             for table, names in columns.items()
         }
 
@@ -117,7 +126,10 @@ async def live(served: Served) -> Story:
     return Story(phone, created["registrationId"], operation_id)
 
 
-async def test_every_row_is_there_and_usable(database_url: str, tmp_path: Path, cluster: PostgresCluster) -> None:
+@pytest.mark.parametrize("earlier", EARLIER)
+async def test_every_row_is_there_and_usable(
+    database_url: str, tmp_path: Path, cluster: PostgresCluster, earlier: str
+) -> None:
     async with Served.start(tmp_path, database_url) as served:
         story = await live(served)
         for _ in range(100):
@@ -131,10 +143,10 @@ async def test_every_row_is_there_and_usable(database_url: str, tmp_path: Path, 
     folder.mkdir()
     name = await asyncio.to_thread(cluster.new_database) if database_url else ""
     old = Database(cluster.url(name) if database_url else "", folder / "ringback.db")
-    await old.make_first_schema()
+    await old.make_schema(earlier)
     columns = await old.columns()
     written = await before.rows(columns)
-    assert [table for table, rows in written.items() if not rows] == []
+    assert {table for table, rows in written.items() if not rows} <= NOT_WRITTEN
     for table, rows in written.items():
         marks = ", ".join(f"${number}" for number in range(1, len(columns[table]) + 1))
         for row in rows:
@@ -143,7 +155,7 @@ async def test_every_row_is_there_and_usable(database_url: str, tmp_path: Path, 
 
     settings, _ = load_settings({"RINGBACK_DATA_DIR": str(folder), "RINGBACK_DATABASE_URL": old.url})
     location = PostgresLocation(old.url) if old.url else SqliteLocation(old.path)
-    assert await current_revision(location) == FIRST
+    assert await current_revision(location) == earlier
     assert await upgrade_in_subprocess(location) is True
     async with open_installation(settings) as installation:
         assert await current_revision(location) == HEAD

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ringback.callbacks import queries
 from ringback.callbacks.model import CHANNEL, CallbackType, Subscription
 from ringback.callbacks.payload import operation_payload, registration_payload
-from ringback.events import Event, OperationChanged
+from ringback.events import Event, OperationChanged, RegistrationChanged
 from ringback.outbox import NewDelivery
 from ringback.store import Tx
 
@@ -44,7 +44,7 @@ class Announcer:
         """Part of the unit that changed something: writes a delivery for each callback that is to be told."""
         if isinstance(event, OperationChanged):
             await self._operation_changed(tx, event.operation_id)
-        else:
+        elif isinstance(event, RegistrationChanged):
             await self._registration_changed(tx, event.registration_id, event.app_id)
 
     async def _operation_changed(self, tx: Tx, operation_id: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,12 +11,12 @@ from ringback.callbacks.authentication import headers_of
 from ringback.callbacks.model import CHANNEL, SECOND_MS, Callback, backoff_ms
 from ringback.errors import DestinationNotAllowed, DestinationUnreachable
 from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, Outbox, Result, RetryLater
+from ringback.protocols.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from ringback.callbacks.needs import WayOut
     from ringback.callbacks.service import CallbacksService
     from ringback.clock import Clock
-    from ringback.egress import EgressAnswer
     from ringback.store import Store
 
 _log = structlog.get_logger("ringback.callbacks")
@@ -27,7 +25,6 @@ _attempts = Counter("ringback_callback_attempts", "Attempts to deliver a callbac
 PLACES = 8
 TIMEOUT_SECONDS = 15
 ANSWER_LIMIT_BYTES = 65_536
-LONGEST_RETRY_AFTER_SECONDS = 86_400
 _SUCCESS = range(200, 300)
 
 
@@ -77,7 +74,7 @@ class CallbackChannel:
         if answer.status in _SUCCESS:
             _attempts.labels("delivered").inc()
             return Delivered(f"HTTP {answer.status}")
-        after = retry_after_seconds(answer, self._clock.now_ms())
+        after = retry_after_seconds(answer.headers.get("retry-after", ""), self._clock.now_ms())
         return self._failed(known.callback, delivery, f"HTTP {answer.status}", after)
 
     def _failed(self, callback: Callback, delivery: Delivery, reason: str, after: float | None = None) -> RetryLater:
@@ -97,18 +94,3 @@ class CallbackChannel:
             pause_seconds=backoff_ms(callback.initial_backoff_ms, delivery.attempts) / SECOND_MS,
             most_attempts=callback.max_attempts,
         )
-
-
-def retry_after_seconds(answer: EgressAnswer, now_ms: int) -> float | None:
-    """What the receiver asks for in Retry-After (RFC 9110 §10.2.3), at most a day; None when it does not."""
-    text = answer.headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_RETRY_AFTER_SECONDS)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(max(0.0, at.timestamp() - now_ms / SECOND_MS), LONGEST_RETRY_AFTER_SECONDS)

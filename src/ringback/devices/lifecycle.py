@@ -13,7 +13,7 @@ from ringback.principal import Principal, job
 
 if TYPE_CHECKING:
     from ringback.clock import Clock
-    from ringback.devices.needs import Audit, EventSink
+    from ringback.devices.needs import Audit, EventSink, PushTokenStore
     from ringback.devices.recovery_states import RecoveryStates
     from ringback.store import Tx
 
@@ -23,11 +23,20 @@ EXPIRY = job("registration_expiry")
 class Lifecycle:
     """Changes statuses and tells about it. Recovery codes that were made with a registration follow it."""
 
-    def __init__(self, *, clock: Clock, audit: Audit, events: EventSink, recovery_codes: RecoveryStates) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        audit: Audit,
+        events: EventSink,
+        recovery_codes: RecoveryStates,
+        push_tokens: PushTokenStore,
+    ) -> None:
         self._clock = clock
         self._audit = audit
         self._events = events
         self._recovery_codes = recovery_codes
+        self._push_tokens = push_tokens
 
     async def change(
         self,
@@ -92,11 +101,14 @@ class Lifecycle:
     ) -> None:
         """Audit row and event of a change that the caller stores together with more columns.
 
-        A removed phone also loses its MAC tokens and push tokens, so that nobody reaches it any more.
+        A removed phone also loses its MAC tokens and push tokens, so that nobody reaches it any more; a blocked one
+        keeps them for the time when it is unblocked.
         """
         if status == "REMOVED":
             await tx.run(queries.delete_mac_tokens, registration.id)
-            await tx.run(queries.delete_push_tokens, registration.id)
+            await self._push_tokens.forget_registration(tx, registration.id)
+        elif "BLOCKED" in {registration.status, status}:
+            await self._push_tokens.suspend_registration(tx, registration.id, suspended=status == "BLOCKED")
         shown = {"from": registration.status, "to": status}
         shown.update({name: value for name, value in (details or {}).items() if value is not None})
         await self.record(tx, principal, f"registration.{event}", registration, shown)

@@ -204,3 +204,4 @@ class PushTarget(msgspec.Struct, frozen=True):
     app_id: str
     kind: str
     push_token: str
+    push_token_id: str

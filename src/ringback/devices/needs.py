@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ringback.events import Event
     from ringback.principal import Principal
     from ringback.protocols.powerauth.keys import PrivateKey
+    from ringback.push import Keep, PushToken, TokenOwner
     from ringback.store import Tx
 
 
@@ -37,6 +38,32 @@ class AppAccess(Protocol):
 
     async def apps_of(self, tx: Tx, principal: Principal) -> frozenset[str]:
         """The apps that an enabled system user may use; none for a disabled or unknown one."""
+        ...
+
+
+class PushTokenStore(Protocol):
+    """Who keeps push tokens; the `push` room does."""
+
+    async def register(
+        self,
+        tx: Tx,
+        owner: TokenOwner,
+        kind: str,
+        push_token: str,
+        *,
+        environment: str | None = None,
+        language: str | None = None,
+        encryption_key: bytes | Keep | None = ...,
+    ) -> PushToken:
+        """Stores a push token in the place of the one that its owner had."""
+        ...
+
+    async def suspend_registration(self, tx: Tx, registration_id: str, *, suspended: bool) -> None:
+        """Whether a registration may be reached."""
+        ...
+
+    async def forget_registration(self, tx: Tx, registration_id: str) -> None:
+        """The registration is removed."""
         ...
 
 

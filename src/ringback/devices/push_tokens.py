@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from ringback.devices import queries
 from ringback.principal import device
+from ringback.push import TokenOwner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ringback.clock import Clock
     from ringback.devices.model import MacTokenOutcome, PushTarget, SignatureOutcome
-    from ringback.devices.needs import Audit
+    from ringback.devices.needs import Audit, PushTokenStore
     from ringback.store import Tx
 
 LOCAL = "local"
@@ -28,11 +28,11 @@ PLATFORMS = {
 """What phones call the providers, now and in older versions, and what we call them."""
 
 
-class PushTokens:
-    """Keeps one push token for each registration and kind."""
+class PhonePushTokens:
+    """What phones tell of their push tokens: one for each registration and kind."""
 
-    def __init__(self, *, clock: Clock, audit: Audit) -> None:
-        self._clock = clock
+    def __init__(self, *, push_tokens: PushTokenStore, audit: Audit) -> None:
+        self._push_tokens = push_tokens
         self._audit = audit
 
     async def register(
@@ -49,10 +49,9 @@ class PushTokens:
         """
         if kind == LOCAL:
             push_token = owner.registration_id
-        await tx.run(queries.release_push_token, kind, push_token, owner.registration_id)
-        await tx.run(
-            queries.save_push_token, owner.registration_id, kind, push_token, environment, self._clock.now_ms()
-        )
+        assert owner.app_id is not None and owner.user_id is not None  # a proved phone has both
+        token_owner = TokenOwner(owner.app_id, owner.user_id, registration_id=owner.registration_id)
+        await self._push_tokens.register(tx, token_owner, kind, push_token, environment=environment)
         await self._audit.record(
             tx,
             device(owner.registration_id),

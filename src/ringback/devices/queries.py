@@ -211,25 +211,8 @@ purge_replay_values = Query(
 push_targets_of_user = Query(
     "push_targets_of_user",
     "Push tokens of a user's active registrations.",
-    "SELECT p.registration_id, r.app_id, p.kind, p.token FROM registrations AS r"
+    "SELECT p.registration_id, r.app_id, p.kind, p.push_token, p.id FROM registrations AS r"
     " JOIN push_tokens AS p ON p.registration_id = r.id"
     " WHERE r.user_id = $1 AND r.status = 'ACTIVE' AND r.status <> 'REMOVED'",
     row=PushTarget,
-)
-release_push_token = Command(
-    "release_push_token",
-    "Takes a push token from the registration that had it before.",
-    "DELETE FROM push_tokens WHERE kind = $1 AND token = $2 AND registration_id <> $3",
-)
-save_push_token = Command(
-    "save_push_token",
-    "The push token of a registration; a newer one takes its place.",
-    "INSERT INTO push_tokens (registration_id, kind, token, environment, updated_at) VALUES ($1, $2, $3, $4, $5)"
-    " ON CONFLICT (registration_id, kind) DO UPDATE SET token = excluded.token, environment = excluded.environment,"
-    " updated_at = excluded.updated_at",
-)
-delete_push_tokens = Command(
-    "delete_push_tokens",
-    "Forgets the push tokens of a registration that was removed.",
-    "DELETE FROM push_tokens WHERE registration_id = $1",
 )

@@ -22,7 +22,7 @@ from ringback.devices.oidc_configuration import OidcConfiguration
 from ringback.devices.otp import ActivationOtps
 from ringback.devices.phone import WITH_POSSESSION, PhoneRequests
 from ringback.devices.postcards import Postcards
-from ringback.devices.push_tokens import PLATFORMS, PushTokens
+from ringback.devices.push_tokens import PLATFORMS, PhonePushTokens
 from ringback.devices.recovery import RecoveryCodes
 from ringback.devices.recovery_states import RecoveryStates
 from ringback.devices.registrations import Registrations
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         EventSink,
         Identities,
         Providers,
+        PushTokenStore,
         UserInfo,
     )
     from ringback.devices.offline import OfflineCheck, OfflinePayload
@@ -91,6 +92,7 @@ class DevicesService:
         access: AppAccess,
         audit: Audit,
         events: EventSink,
+        push_tokens: PushTokenStore,
         limits: DeviceLimits | None = None,
         user_info: UserInfo | None = None,
         configuration: AppConfiguration | None = None,
@@ -101,7 +103,9 @@ class DevicesService:
         configuration = configuration or NoConfiguration()
         keys = RegistrationKeys(vault, randomness=randomness)
         recovery_states = RecoveryStates(clock=clock, audit=audit)
-        lifecycle = Lifecycle(clock=clock, audit=audit, events=events, recovery_codes=recovery_states)
+        lifecycle = Lifecycle(
+            clock=clock, audit=audit, events=events, recovery_codes=recovery_states, push_tokens=push_tokens
+        )
         encryption = Encryption(clock=clock, randomness=randomness, vault=vault, apps=apps, keys=keys, limits=limits)
         attempts = AttemptLimiter(clock=clock, per_minute=limits.activation_attempts_per_minute)
         self._clock = clock
@@ -122,7 +126,7 @@ class DevicesService:
         self._mac_tokens = MacTokens(
             clock=clock, randomness=randomness, vault=vault, lifecycle=lifecycle, limits=limits
         )
-        self._push_tokens = PushTokens(clock=clock, audit=audit)
+        self._push_tokens = PhonePushTokens(push_tokens=push_tokens, audit=audit)
         self._status = PhoneStatus(clock=clock, randomness=randomness, keys=keys)
         otps = ActivationOtps(clock=clock, vault=vault, lifecycle=lifecycle)
         creation = Creation(clock=clock, randomness=randomness, lifecycle=lifecycle, limits=limits)

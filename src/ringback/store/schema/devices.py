@@ -1,4 +1,4 @@
-"""Registrations and what belongs to a phone: MAC tokens, temporary keys, spent nonces, push tokens, recovery codes."""
+"""Registrations and what belongs to a phone: MAC tokens, temporary keys, spent nonces, recovery codes."""
 
 from __future__ import annotations
 
@@ -94,17 +94,6 @@ replay_values = Table(
     moment("expires_at"),
     Index(None, "expires_at"),
     sqlite_with_rowid=False,
-)
-
-push_tokens = Table(
-    "push_tokens",
-    metadata,
-    text("registration_id", key=True),
-    text("kind", key=True),
-    text("token"),
-    text("environment", optional=True),
-    moment("updated_at"),
-    UniqueConstraint("kind", "token"),
 )
 
 recovery_codes = Table(

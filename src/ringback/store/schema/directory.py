@@ -1,10 +1,22 @@
-"""What is known of users: the claims that an app shows its own user."""
+"""Users: who may log in, and the claims that an app shows its own user."""
 
 from __future__ import annotations
 
 from sqlalchemy import Table
 
-from ringback.store.schema.base import json, metadata, moment, number, text
+from ringback.store.schema.base import flag, json, metadata, moment, number, text
+
+users = Table(
+    "users",
+    metadata,
+    text("id", key=True),
+    text("display_name", optional=True),
+    text("password_hash", optional=True),
+    flag("disabled"),
+    moment("created_at"),
+    moment("password_at", optional=True),
+    number("version"),
+)
 
 user_claims = Table(
     "user_claims",

@@ -1,0 +1,139 @@
+"""Push tokens: where a provider reaches an app installation, whose it is, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ringback.clock import Clock, Randomness, new_id
+from ringback.events import Events, PushTokenDied
+from ringback.push import queries_tokens as queries
+from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
+from ringback.store import Tx
+
+if TYPE_CHECKING:
+    from ringback.secrets import Vault
+
+
+class PushTokens:
+    """Keeps one push token for each registration and kind, and one for each UDS device.
+
+    All methods with `tx` are part of somebody's unit. A push token belongs to one owner in an app: registered again by
+    somebody else, it moves, since the app installation is theirs now. Two that register it at the same moment end in
+    UniqueViolation for one of them.
+    """
+
+    def __init__(self, *, clock: Clock, randomness: Randomness, vault: Vault, events: Events) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._vault = vault
+        self._events = events
+
+    async def register(
+        self,
+        tx: Tx,
+        owner: TokenOwner,
+        kind: str,
+        push_token: str,
+        *,
+        environment: str | None = None,
+        language: str | None = None,
+        encryption_key: bytes | Keep | None = KEEP,
+    ) -> PushToken:
+        """Stores a push token in the place of the one that its owner had; returns it.
+
+        `encryption_key`: 32 bytes, None for no encryption, or KEEP.
+        """
+        before = await self._of_owner(tx, owner, kind)
+        token_id = before.id if before is not None else new_id(self._clock, self._randomness)
+        if isinstance(encryption_key, Keep):
+            sealed = None if before is None else before.encryption_key_sealed
+        else:
+            sealed = self._seal(token_id, encryption_key)
+        stored = PushToken(
+            id=token_id,
+            app_id=owner.app_id,
+            user_id=owner.user_id,
+            registration_id=owner.registration_id,
+            device_pkid=owner.device_pkid,
+            kind=kind,
+            push_token=push_token,
+            environment=environment,
+            encryption_key_sealed=sealed,
+            language=language,
+            suspended=False,
+            registered_at=self._clock.now_ms(),
+            version=1 if before is None else before.version + 1,
+        )
+        await tx.run(queries.release_push_token, owner.app_id, kind, push_token, token_id)
+        await tx.run(queries.save_push_token, *msgspec.structs.astuple(stored))
+        return stored
+
+    async def of_user(self, tx: Tx, user_id: str) -> list[PushToken]:
+        """Every push token of a user, in every app, suspended ones too."""
+        return await tx.all(queries.push_tokens_of_user, user_id)
+
+    async def of_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> PushToken | None:
+        """The push token of a UDS device."""
+        return await tx.one(queries.push_token_of_uds_device, user_id, device_pkid)
+
+    async def forget_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> None:
+        """A UDS device is not to be reached any more."""
+        await tx.run(queries.delete_of_uds_device, user_id, device_pkid)
+
+    async def suspend_registration(self, tx: Tx, registration_id: str, *, suspended: bool) -> None:
+        """The registration is not ACTIVE, or it is again."""
+        await tx.run(queries.suspend_of_registration, registration_id, suspended)
+
+    async def forget_registration(self, tx: Tx, registration_id: str) -> None:
+        """The registration is removed: nobody reaches it any more."""
+        await tx.run(queries.delete_of_registration, registration_id)
+
+    async def suspend_user(self, tx: Tx, user_id: str, *, suspended: bool) -> None:
+        """The user's UDS devices are not to be reached while the user is disabled."""
+        await tx.run(queries.suspend_of_user, user_id, suspended)
+
+    async def forget_user(self, tx: Tx, user_id: str) -> None:
+        """The user's UDS devices are forgotten with the user."""
+        await tx.run(queries.delete_of_user, user_id)
+
+    async def died(self, tx: Tx, push_token_id: str, push_token: str, unregistered_at: int | None) -> bool:
+        """A provider says that nobody is there; deletes the push token and tells of it; returns whether it did.
+
+        Not when the app has told another one since, or the same one after `unregistered_at`.
+        """
+        found = await tx.one(queries.push_token_by_id, push_token_id)
+        if found is None or found.push_token != push_token:
+            return False
+        if unregistered_at is not None and found.registered_at > unregistered_at:
+            return False
+        await tx.run(queries.delete_push_token, found.id, found.version)
+        died = PushTokenDied(
+            found.id, found.app_id, found.user_id, found.registration_id, found.device_pkid, found.kind
+        )
+        await self._events.publish(tx, died)
+        return True
+
+    async def set_environment(self, tx: Tx, push_token_id: str, push_token: str, environment: str) -> None:
+        """A provider took it in another environment than was told."""
+        await tx.run(queries.set_environment, push_token_id, push_token, environment)
+
+    def encryption_key(self, token_id: str, sealed: bytes | None) -> bytes | None:
+        """The key that pushes to this push token are encrypted with; None when they are not."""
+        return None if sealed is None else self._vault.unseal(sealed, _identity(token_id))
+
+    def _seal(self, token_id: str, key: bytes | None) -> bytes | None:
+        return None if key is None else self._vault.seal(key, _identity(token_id))
+
+    async def _of_owner(self, tx: Tx, owner: TokenOwner, kind: str) -> PushToken | None:
+        if owner.registration_id is not None:
+            return await tx.one(queries.push_token_of_registration, owner.registration_id, kind)
+        if owner.device_pkid is None:
+            msg = "a push token belongs to a registration or to a UDS device"
+            raise ValueError(msg)
+        return await tx.one(queries.push_token_of_uds_device, owner.user_id, owner.device_pkid)
+
+
+def _identity(token_id: str) -> str:
+    return f"push_token:{token_id}:encryption_key"
