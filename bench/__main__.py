@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, footprint, million, mobile, verify, writes
+from bench import activation, engine, footprint, jwe, million, mobile, verify, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -23,6 +23,8 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "verify": verify.signature_verify,
     "activation": activation.activations,
     "mobile": mobile.phone_calls,
+    "jwe": jwe.encrypted_payloads,
+    "engine": engine.requests_per_cpu_second,
     "million": million.a_million_registrations,
 }
 

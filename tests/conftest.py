@@ -86,6 +86,13 @@ async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
+async def served_without_worker(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """A server that delivers nothing and runs no jobs: the test does what it wants done."""
+    async with Served.start(tmp_path, database_url, worker=False) as running:
+        yield running
+
+
+@pytest.fixture
 async def served_sqlite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Served]:
     """The same on SQLite alone, for what has nothing to do with the database."""
     async with Served.start(tmp_path, sqlite_url) as running:

@@ -98,7 +98,7 @@ class Served:
                 for listener in listeners:
                     listener.stop()
                 await asyncio.wait(tasks, timeout=10)
-                await rooms.egress.close()
+                await rooms.close()
 
     async def call(
         self, method: str, path: str, body: Any = None, *, auth: Login | None = None, **options: Any

@@ -100,6 +100,17 @@ def _short_name(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
+def is_served(path: Path) -> bool:
+    """Whether a server listens at its control socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            with _short_name(path) as name:
+                connection.connect(name)
+        except OSError:
+            return False
+    return True
+
+
 def ask_running_server(path: Path, command: str, arguments: dict[str, Any]) -> Any:
     """Sends one command; returns its result.
 

@@ -84,11 +84,13 @@ class Egress:
         proxy: str = "",
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        per_host: int = CONNECTIONS_PER_HOST,
     ) -> None:
         self._destinations = Destinations(allow, ports)
         self._proxy = URL(proxy) if proxy else None
         self._resolver = resolver or _Resolver()
         self._tls = tls
+        self._per_host = per_host
         self._sessions: dict[Way, aiohttp.ClientSession] = {}
 
     def check_url(self, url: str) -> None:
@@ -168,7 +170,7 @@ class Egress:
             connector = aiohttp.TCPConnector(
                 ssl=self._tls or ssl.create_default_context(),
                 limit=CONNECTIONS,
-                limit_per_host=CONNECTIONS_PER_HOST,
+                limit_per_host=self._per_host,
                 resolver=self._resolver,
                 use_dns_cache=False,
                 socket_factory=None if way == "proxy" else self._guard(secure=way == "https"),

@@ -19,6 +19,8 @@ RingbackError                         500  something is wrong with the server; t
 ├── HostUnknown                       421
 ├── HeadersTooLarge                   431
 ├── IdempotencyKeyReused              409  the native API: this key came with another request
+├── TooManyAttempts                   429  too many wrong passwords; wait a minute
+├── TooBusy                           503  more at a time than the server does; try again in a moment
 │
 │   what lies outside
 ├── DestinationNotAllowed             400  the server does not call this URL
@@ -26,9 +28,10 @@ RingbackError                         500  something is wrong with the server; t
 │
 │   what a back end is told: 400, but 404 for those that are NotFound
 ├── apps, access                      InvalidRequest: AppNotFound, AppExists, AppVersionNotFound, AppVersionExists,
-│                                     UserNotFound, UserExists, OwnAccountRefused, LastAdministrator
+│                                     UserNotFound, UserExists, OwnAccountRefused, LastAdministrator,
+│                                     PushCredentialNotFound; NotFound: NativePushCredentialNotFound
 ├── audit                             AuditRangeRefused
-├── directory                         NotFound: UserClaimsNotFound
+├── directory                         NotFound: UserClaimsNotFound, DirectoryUserNotFound; DirectoryUserExists (409)
 ├── devices                           SignatureHeaderMalformed, TokenHeaderMalformed, OtpMalformed
 │   ├── RegistrationRefused                RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused,
 │   │                                      ActivationOtpRefused
@@ -37,6 +40,9 @@ RingbackError                         500  something is wrong with the server; t
 ├── operations                        OperationNotFound, OperationStateChangeRefused, OfflineNotPossible
 │   └── templates                          InvalidRequest: TemplateNotFound; TemplateExists (409);
 │                                          NotFound: NativeTemplateNotFound, TextsNotFound
+├── messages                          PushMessageRefused; NotFound: PushNotFound
+│   └── inbox                              InboxRefused: InboxMessageNotFound
+├── campaigns                         NotFound: CampaignNotFound; CampaignChangeRefused (409)
 ├── callbacks                         InvalidRequest: CallbackNotFound; NotFound: NativeCallbackNotFound
 │
 └── MobileError                       400  what a phone is told, in the words of the PowerAuth protocol
@@ -45,7 +51,8 @@ RingbackError                         500  something is wrong with the server; t
     ├── /pa/v3                             ActivationInvalid, EncryptionFailed, RecoveryInvalid, TemporaryKeyFailure,
     │                                      VaultRefused, UpgradeRefused, UserInfoRefused
     └── /api                               MobileTokenFailed (401), InvalidMobileRequest, InvalidActivation,
-                                           InvalidApplication, InvalidOperation, OperationAlreadyFinished,
+                                           InvalidApplication, InvalidInboxMessage, InvalidOperation,
+                                           OperationAlreadyFinished,
                                            OperationAlreadyFailed, OperationAlreadyCanceled, OperationExpired,
                                            OperationRequiresActivationFlag, OperationFailed (401),
                                            PushRegistrationFailed
@@ -75,6 +82,8 @@ class RingbackError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "ERROR_GENERIC"
+    retry_after: ClassVar[int | None] = None
+    """Seconds, where waiting helps: what the Retry-After header field says."""
 
     def __init__(
         self,
@@ -104,6 +113,7 @@ class StoreUnavailable(RingbackError):
 
     status = 503
     code = "ERROR_UNABLE_TO_CALL_UPSTREAM_SERVICE"
+    retry_after = 1
 
 
 class Conflict(RingbackError):
@@ -186,6 +196,21 @@ class HeadersTooLarge(RingbackError):
     code = "ERROR_REQUEST"
 
 
+class TooManyAttempts(RingbackError):
+    """There were too many wrong passwords, from your address or for this user. Wait a minute."""
+
+    status = 429
+    code = "ERROR_REQUEST"
+    retry_after = 60
+
+
+class TooBusy(RingbackError):
+    """The server has more to do than it takes on at a time. Try again in a moment."""
+
+    status = 503
+    retry_after = 1
+
+
 class HostUnknown(RingbackError):
     """This listener does not answer to that Host name; see RINGBACK_INTERNAL_HOSTS."""
 
@@ -249,6 +274,14 @@ class AppVersionExists(InvalidRequest):
     """This application has a version of this name already. Choose another name."""
 
 
+class PushCredentialNotFound(InvalidRequest):
+    """This application has no push credential of this kind."""
+
+
+class NativePushCredentialNotFound(NotFound):
+    """This application has no push credential of this kind."""
+
+
 # audit ----------------------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +297,17 @@ class AuditRangeRefused(RingbackError):
 
 class UserClaimsNotFound(NotFound):
     """There are no claims of this user."""
+
+
+class DirectoryUserNotFound(NotFound):
+    """The directory has no user with this id."""
+
+
+class DirectoryUserExists(RingbackError):
+    """The directory has a user with this id already. Change that one, or choose another id."""
+
+    status = 409
+    code = "ERROR_REQUEST"
 
 
 # devices: what a back end is told -------------------------------------------------------------------------------------
@@ -386,6 +430,44 @@ class TemplateExists(RingbackError):
     code = "ERROR_REQUEST"
 
 
+# campaigns: what a back end is told -----------------------------------------------------------------------------------
+
+
+class PushMessageRefused(RingbackError):
+    """The message could not be sent."""
+
+    status = 400
+    code = "ERROR_PUSH_MESSAGE"
+
+
+class PushNotFound(NotFound):
+    """Nothing is known of such a push, notice or message. They are forgotten after 30 days."""
+
+
+class InboxRefused(RingbackError):
+    """The message could not be put into the inbox."""
+
+    status = 400
+    code = "ERROR_INBOX"
+
+
+class InboxMessageNotFound(InboxRefused):
+    """There is no such message in an inbox."""
+
+    code = "ERROR_INBOX_NOT_FOUND"
+
+
+class CampaignNotFound(NotFound):
+    """There is no such campaign."""
+
+
+class CampaignChangeRefused(RingbackError):
+    """The campaign is not in a state in which this can be done."""
+
+    status = 409
+    code = "ERROR_REQUEST"
+
+
 # callbacks: what a back end is told -----------------------------------------------------------------------------------
 
 
@@ -503,6 +585,12 @@ class InvalidApplication(MobileError):
     """This phone may not ask for an activation in that application."""
 
     code = "INVALID_APPLICATION"
+
+
+class InvalidInboxMessage(MobileError):
+    """There is no such message in this phone's inbox."""
+
+    code = "INVALID_REQUEST"
 
 
 class InvalidOperation(MobileError):

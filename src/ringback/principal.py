@@ -6,19 +6,24 @@ from typing import Literal
 
 import msgspec
 
-PrincipalKind = Literal["system_user", "device", "cli", "job"]
+PrincipalKind = Literal["system_user", "user", "device", "cli", "job"]
 
 
 class Principal(msgspec.Struct, frozen=True):
     """Whoever uses our API.
 
-    `name`: the system user's name, the registration's id, the operating system's user, or the job's name.
-    `role`: `admin` or `integration` for a system user, `none` for the others.
+    `name`: the system user's name, the user's id, the registration's id, the operating system's user, or the job's
+    name. `role`: `admin` or `integration` for a system user, `user` for a user (a person), `none` for the others.
     """
 
     kind: PrincipalKind
     name: str
-    role: Literal["admin", "integration", "none"] = "none"
+    role: Literal["admin", "integration", "user", "none"] = "none"
+
+
+def end_user(user_id: str) -> Principal:
+    """A person that proved who it is."""
+    return Principal("user", user_id, "user")
 
 
 def device(registration_id: str) -> Principal:

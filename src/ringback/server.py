@@ -17,32 +17,42 @@ from ringback.access import (
     BearerSettings,
 )
 from ringback.access import api as access_api
-from ringback.apps import AppConfiguration, AppsService, api_configuration
+from ringback.apps import (
+    AppConfiguration,
+    AppsService,
+    CredentialExpiry,
+    api_configuration,
+    api_push_cloud,
+    api_push_credentials,
+)
 from ringback.apps import api as apps_api
 from ringback.audit import AuditLog, AuditReader
 from ringback.audit import api as audit_api
 from ringback.callbacks import Announcer, CallbackChannel, CallbacksService
 from ringback.callbacks import api as callbacks_api
-from ringback.devices import DeviceLimits, DevicesService, OutsideIdentities
+from ringback.devices import DeadPushTokens, DeviceLimits, DevicesService, OutsideIdentities, UdsDevices, api_uds
 from ringback.devices import api as devices_api
-from ringback.directory import DirectoryService
+from ringback.directory import DirectoryService, PasswordAuthenticator, Passwords, Users, api_users
 from ringback.directory import api as directory_api
 from ringback.egress import Egress
 from ringback.events import Events
-from ringback.http import IdempotencyKeys, Routes
+from ringback.http import EndUserAuthenticators, IdempotencyKeys, Routes
 from ringback.http.app import make_app, openapi_json
 from ringback.http.edge import Edge
 from ringback.http.swagger import documentation_routes
 from ringback.installation import Installation
 from ringback.jobs import Job
-from ringback.messages import LocalStreams, MessagesService
+from ringback.messages import Campaigns, Inbox, LocalStreams, MessageSending, MessagesService, Tracing, api_campaigns
 from ringback.messages import api as messages_api
 from ringback.openid import OpenIdClient
 from ringback.operations import OperationsService, TemplatesService
 from ringback.operations import api as operations_api
 from ringback.outbox import Outbox
-from ringback.push import LocalMailbox, LocalProvider, PushChannel, Pushes
-from ringback.settings import Settings, parse_listen, parse_networks, parse_ports
+from ringback.push import (
+    LocalMailbox,
+)
+from ringback.server_push import PushParts, guarded_egress, wire_push
+from ringback.settings import Settings, parse_listen
 from ringback.store import Tx
 
 
@@ -57,13 +67,22 @@ class Rooms:
     apps: AppsService
     app_configuration: AppConfiguration
     directory: DirectoryService
+    users: Users
+    passwords: Passwords
+    end_users: EndUserAuthenticators
     devices: DevicesService
+    uds_devices: UdsDevices
     access: AccessService
     authenticator: Authenticators
     outbox: Outbox
     streams: LocalStreams
     operations: OperationsService
     templates: TemplatesService
+    campaigns: Campaigns
+    sending: MessageSending
+    inbox: Inbox
+    tracing: Tracing
+    push: PushParts
     idempotency_keys: IdempotencyKeys
     callbacks: CallbacksService
     announcer: Announcer
@@ -72,6 +91,11 @@ class Rooms:
     async def seed(self, tx: Tx) -> None:
         """A unit of work: what a fresh installation has from the start."""
         await self.templates.seed_templates(tx)
+
+    async def close(self) -> None:
+        """Closes every connection to the outside."""
+        await self.push.close()
+        await self.egress.close()
 
     def stop_streams(self) -> None:
         """Ends the connections that would otherwise stay open for as long as the phones like."""
@@ -82,16 +106,17 @@ def wire(installation: Installation) -> Rooms:
     """Constructs the rooms, lowest first."""
     settings, store, vault = installation.settings, installation.store, installation.vault
     source: dict[str, Any] = {"clock": installation.clock, "randomness": installation.randomness}
-    egress = _egress(settings)
+    egress = guarded_egress(settings)
     events = Events()
     audit = AuditLog(**source)
     outbox = Outbox(store=store, **source)
-    pushes = Pushes(outbox=outbox, kinds=("local",), **source)
+    push = wire_push(installation, events=events, audit=audit, outbox=outbox)
     mailbox = LocalMailbox(clock=installation.clock)
-    PushChannel(store=store, providers={"local": LocalProvider(store=store, **source)}).plug_into(outbox, pushes)
     apps = AppsService(vault=vault, audit=audit, **source)
     access = AccessService(vault=vault, apps=apps, audit=audit, **source)
     directory = DirectoryService(clock=installation.clock, access=access, audit=audit)
+    users = Users(clock=installation.clock, audit=audit, push_tokens=push.tokens)
+    passwords = Passwords(randomness=installation.randomness)
     limits = _device_limits(settings)
     openid = OpenIdClient(egress=egress, clock=installation.clock)
     outside = OutsideIdentities(store=store, configuration=apps, openid=openid, egress=egress)
@@ -101,16 +126,21 @@ def wire(installation: Installation) -> Rooms:
         access=access,
         audit=audit,
         events=events,
+        push_tokens=push.tokens,
         limits=limits,
         user_info=directory,
         configuration=apps,
         identities=outside,
         providers=outside,
+        urls=egress,
         **source,
     )
-    messages = MessagesService(devices=devices, pushes=pushes)
+    events.subscribe(DeadPushTokens(audit=audit).hear)
+    messages = MessagesService(devices=devices, pushes=push.pushes, **source)
+    telling: dict[str, Any] = {"clock": installation.clock, "access": access, "messages": messages, "audit": audit}
     idempotency_keys = IdempotencyKeys(clock=installation.clock)
     templates = TemplatesService(clock=installation.clock, audit=audit)
+    campaigns = Campaigns(apps=apps, access=access, reach=push.tokens, messages=messages, audit=audit, **source)
     operations = OperationsService(
         access=access,
         devices=devices,
@@ -136,7 +166,19 @@ def wire(installation: Installation) -> Rooms:
             clock=installation.clock, reader=apps.configurations, audit=audit, urls=egress
         ),
         directory=directory,
+        users=users,
+        passwords=passwords,
+        end_users=EndUserAuthenticators(
+            PasswordAuthenticator(
+                store=store,
+                users=users,
+                passwords=passwords,
+                attempts_per_minute=settings.uds_attempts_per_minute,
+                **source,
+            )
+        ),
         devices=devices,
+        uds_devices=UdsDevices(push_tokens=push.tokens, users=users, apps=apps, audit=audit),
         access=access,
         authenticator=Authenticators(
             basic=BasicAuthenticator(store=store, access=access, vault=vault, clock=installation.clock),
@@ -146,28 +188,28 @@ def wire(installation: Installation) -> Rooms:
         streams=LocalStreams(store=store, mailbox=mailbox, registrations=devices),
         operations=operations,
         templates=templates,
+        campaigns=campaigns,
+        sending=MessageSending(**telling),
+        inbox=Inbox(randomness=installation.randomness, **telling),
+        tracing=Tracing(access=access),
+        push=push,
         idempotency_keys=idempotency_keys,
         callbacks=callbacks,
         announcer=announcer,
         jobs=(
             Job("registrations that expire", 5, devices.expire_registrations),
             Job("operations that expire", 5, operations.expire_operations),
+            Job("campaigns", 0.5, campaigns.tell),
+            Job("notices long over", 60, messages.purge),
             Job("nonces and temporary keys", 10, devices.purge),
             Job("deliveries long done", 60, outbox.purge),
             Job("deliveries to callbacks, kept for less", 60, callbacks.purge),
             Job("answers under an Idempotency-Key", 60, idempotency_keys.purge),
             Job("mailboxes", 60, mailbox.purge),
-            Job("pushes long over", 60, pushes.purge),
+            Job("pushes long over", 60, push.pushes.purge),
+            Job("provider tokens long over", 60, push.provider_tokens.purge),
+            Job("push credentials that expire", 60, CredentialExpiry(clock=installation.clock).look),
         ),
-    )
-
-
-def _egress(settings: Settings) -> Egress:
-    """The way out, as the settings limit it."""
-    return Egress(
-        allow=parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW"),
-        ports=parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports),
-        proxy=settings.egress_proxy,
     )
 
 
@@ -196,9 +238,23 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
             observe.routes(store),
             apps_api.routes(store, rooms.apps, settings.public_base),
             api_configuration.routes(store, rooms.app_configuration),
+            api_push_cloud.routes(rooms.push.desk),
+            api_push_credentials.routes(rooms.push.desk),
             directory_api.routes(store, rooms.directory),
+            api_users.routes(store, rooms.users, rooms.passwords),
             devices_api.routes(store, rooms.devices),
-            messages_api.routes(store, rooms.devices, rooms.streams),
+            api_uds.routes(store, rooms.uds_devices),
+            messages_api.routes(
+                store,
+                installation.clock,
+                rooms.devices,
+                rooms.streams,
+                sending=rooms.sending,
+                inbox=rooms.inbox,
+                tracing=rooms.tracing,
+                idempotency_keys=rooms.idempotency_keys,
+            ),
+            api_campaigns.routes(store, rooms.campaigns, rooms.idempotency_keys),
             access_api.routes(store, rooms.access),
             audit_api.routes(store, rooms.audit_reader, installation.clock),
             operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices, rooms.idempotency_keys),
@@ -217,7 +273,7 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
         "authenticator": rooms.authenticator,
         "body_limit_bytes": settings.body_limit_bytes,
     }
-    public = make_app(routes.public, **shared)
+    public = make_app(routes.public, end_users=rooms.end_users, **shared)
     internal = make_app((routes + documents).internal, **shared)
     return (
         Edge(public, trusted_proxies=settings.trusted_proxies, hosts=None),

@@ -64,7 +64,7 @@ async def serve(
         with contextlib.suppress(UniqueViolation):  # another process that starts at this moment was first
             await installation.store.write(rooms.seed)
         async with contextlib.AsyncExitStack() as running:
-            running.push_async_callback(rooms.egress.close)
+            running.push_async_callback(rooms.close)
             if roles.worker:
                 await running.enter_async_context(_worker(installation, rooms))
             if roles.http and sockets is not None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from email.utils import formatdate
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from ringback.callbacks.channel import retry_after_seconds
 from ringback.callbacks.service import Known
 from ringback.clock import ManualClock
-from ringback.egress import EgressAnswer
 from ringback.events import OperationChanged
 from ringback.outbox import Circuit
 from ringback.store import Store
@@ -156,26 +153,6 @@ async def test_retry_after_is_honoured(room: Room, receiver: Receiver) -> None:
         await _until_attempts(room, known, 1)
     ((delivery, _),) = await room.history(known)
     assert delivery.next_attempt_at == room.clock.now_ms() + 120_000
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("120", 120),
-        ("0", 0),
-        ("999999999999", 86_400),
-        (formatdate(1_800_000_060, usegmt=True), 60),
-        (formatdate(1_700_000_000, usegmt=True), 0),
-        ("soon", None),
-        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
-        ("-1", None),
-        ("٣", None),
-        ("", None),
-    ],
-)
-def test_retry_after_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
-    answer = EgressAnswer(503, {"retry-after": text}, b"")
-    assert retry_after_seconds(answer, 1_800_000_000_000) == seconds
 
 
 async def test_a_receiver_that_is_not_there_or_does_not_answer_is_tried_again(room: Room, receiver: Receiver) -> None:

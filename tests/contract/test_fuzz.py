@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.documents import INTERNAL_DOCUMENT, PUBLIC_DOCUMENT
-from tests.peers.server import Furnished, ServerProcess
+from tests.peers.server import Furnished, ServerProcess, basic
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 NOT_HELD = "positive_data_acceptance"
@@ -40,9 +41,14 @@ def test_internal_listener(server: tuple[ServerProcess, Furnished], tmp_path: Pa
     process.wait_until_ready(5)
 
 
-def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path) -> None:
+@pytest.mark.parametrize("who", ["nobody", "user"])
+def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path, who: str) -> None:
     process, _ = server
-    fuzz(process.internal + PUBLIC_DOCUMENT, process.public, "", tmp_path, EXAMPLES)
+    authorization = ""
+    if who == "user":
+        made = json.loads(process.cli("user", "create", "user", "--json").stdout)
+        authorization = basic(made["userId"], made["password"])
+    fuzz(process.internal + PUBLIC_DOCUMENT, process.public, authorization, tmp_path, EXAMPLES)
     process.wait_until_ready(5)
 
 

@@ -28,6 +28,8 @@ CALLBACK = {
     "callbackUrl": "https://hooks.invalid/",
     "enabled": False,
 }
+MESSAGE = {"title": "News", "message": "There is news."}
+INBOX_MESSAGE = {"type": "text", "subject": "News", "summary": "There is news.", "body": "All of it."}
 OFFLINE_OTP = {"otp": "1234-5678-1234-5678", "nonce": "AAAAAAAAAAAAAAAAAAAAAA=="}
 
 
@@ -44,6 +46,8 @@ class Ids:
     token_header: str
     callback_id: str = "no-such-callback"
     recovery_code_id: str = "no-such-recovery-code"
+    message_id: str = "no-such-message"
+    push_id: str = "no-such-push"
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -59,11 +63,14 @@ class Ids:
             "key": "recovery",
             "callback_id": self.callback_id,
             "recovery_code_id": self.recovery_code_id,
+            "message_id": self.message_id,
+            "push_id": self.push_id,
         }
 
     def echoed(self) -> Iterator[str]:
         """What an answer may repeat."""
         yield from (self.registration_id, self.operation_id, self.user_id, self.app_id, self.callback_id)
+        yield from (self.message_id, self.push_id)
 
 
 Body = Callable[[Ids], dict[str, Any] | None]
@@ -73,7 +80,8 @@ Body = Callable[[Ids], dict[str, Any] | None]
 class Endpoint:
     """How an operation is asked; `bodies` and `queries` are tried in turn. `admin`: integration users may not.
 
-    `any_role`: admins may ask as well; without access to the app they are strangers to it.
+    `any_role`: admins may ask as well; without access to the app they are strangers to it. `fresh`: what of the answer
+    is new each time.
     """
 
     bodies: tuple[Body, ...] = (lambda _: None,)
@@ -81,6 +89,7 @@ class Endpoint:
     admin: bool = False
     open: bool = False
     any_role: bool = False
+    fresh: tuple[str, ...] = ()
 
 
 ADMIN = Endpoint(admin=True)
@@ -99,6 +108,12 @@ ENDPOINTS = {
     "enableUser": ADMIN,
     "disableUser": ADMIN,
     "resetUserPassword": ADMIN,
+    "createDirectoryUser": ADMIN,
+    "listDirectoryUsers": ADMIN,
+    "getDirectoryUser": ADMIN,
+    "changeDirectoryUser": ADMIN,
+    "setDirectoryUserPassword": ADMIN,
+    "deleteDirectoryUser": ADMIN,
     "createApplication": ADMIN,
     "getApplication": ADMIN,
     "getApplicationList": ADMIN,
@@ -110,6 +125,27 @@ ENDPOINTS = {
     "getApplicationConfig": ADMIN,
     "createApplicationConfig": ADMIN,
     "removeApplicationConfig": ADMIN,
+    **dict.fromkeys(
+        (
+            "listPushCredentials",
+            "putApnsCredential",
+            "putFcmCredential",
+            "putWebPushCredential",
+            "deleteApnsCredential",
+            "deleteFcmCredential",
+            "deleteWebPushCredential",
+            "clearPushCredentials",
+            "tryApnsCredential",
+            "tryFcmCredential",
+            "setApplicationApns",
+            "getApplicationApns",
+            "removeApplicationApns",
+            "setApplicationFcm",
+            "getApplicationFcm",
+            "removeApplicationFcm",
+        ),
+        ADMIN,
+    ),
     "listOperationTemplates": ADMIN,
     "getOperationTemplate": ADMIN,
     "createOperationTemplate": ADMIN,
@@ -204,6 +240,43 @@ ENDPOINTS = {
     "createNonPersonalizedOfflineQr": Endpoint(bodies=(lambda _: {"data": "A2"},)),
     "verifyOfflineOtp": Endpoint(bodies=(lambda _: {**OFFLINE_OTP, "data": "A2"},)),
     "cancelOperation": Endpoint(queries=(lambda _: {}, lambda _: {"statusReason": "mine"})),
+    "applicationDetail": Endpoint(
+        bodies=(
+            lambda ids: {"userId": ids.user_id, **MESSAGE},
+            lambda ids: {"userId": ids.user_id, "registrationId": ids.registration_id, **MESSAGE},
+        ),
+        fresh=("messageId",),
+    ),
+    "createMessage": Endpoint(
+        bodies=(
+            lambda ids: {"userId": ids.user_id, **MESSAGE},
+            lambda ids: {"userId": ids.user_id, "appIds": [ids.app_id], **MESSAGE},
+            lambda ids: {"userId": ids.user_id, "registrationId": ids.registration_id, **MESSAGE},
+        ),
+        fresh=("messageId",),
+    ),
+    "getMessageStatus": Endpoint(any_role=True),
+    "getPush": Endpoint(any_role=True),
+    "listPushes": Endpoint(
+        queries=(
+            lambda ids: {"userId": ids.user_id},
+            lambda ids: {"operationId": ids.operation_id},
+            lambda ids: {"messageId": ids.message_id},
+        ),
+        any_role=True,
+    ),
+    "sendMessage": Endpoint(
+        bodies=(
+            lambda ids: {"userId": ids.user_id, **INBOX_MESSAGE},
+            lambda ids: {"userId": ids.user_id, "applications": [ids.app_id], **INBOX_MESSAGE},
+        ),
+        fresh=("id", "timestamp"),
+    ),
+    "getMessageList": Endpoint(
+        queries=(lambda ids: {"userId": ids.user_id}, lambda ids: {"userId": ids.user_id, "onlyUnread": "true"})
+    ),
+    "getMessage": PLAIN,
+    "deleteMessage": PLAIN,
 }
 
 
@@ -224,6 +297,8 @@ class Bank:
             "/powerauth-cloud/v2/admin/applications/bank/callbacks",
             f"/api/v1/recovery-codes/{self.ids.recovery_code_id}",
             f"/powerauth-cloud/v2/registrations?userId={self.ids.user_id}&removed=true",
+            f"/powerauth-cloud/v2/inbox/messages?userId={self.ids.user_id}",
+            f"/api/v1/pushes?userId={self.ids.user_id}",
         ]
         shown = [(await self.served.call("GET", path)).body for path in paths]
         for one in shown:  # ECDSA is randomised: the signature of an activation code differs each time
@@ -271,6 +346,8 @@ async def bank(served: Served) -> Bank:
     callback = await served.call("POST", "/powerauth-cloud/v2/admin/applications/bank/callbacks", CALLBACK)
     recovery = {"key": "recovery", "values": {"enabled": True}}
     await served.call("POST", "/powerauth-cloud/admin/applications/bank/config", recovery, auth=served.admin)
+    message = await served.call("POST", "/powerauth-cloud/v2/inbox/messages", {"userId": "alice", **INBOX_MESSAGE})
+    told = await served.call("GET", f"/api/v1/messages/{message.body['id']}")
     postcard = await served.call("POST", "/api/v1/recovery-codes", {"appId": "bank", "userId": "alice"})
     ids = Ids(
         registration_id=active,
@@ -282,6 +359,8 @@ async def bank(served: Served) -> Bank:
         token_header=token_request.headers[TOKEN_HEADER],
         callback_id=callback.body["id"],
         recovery_code_id=postcard.body["recoveryCodeId"],
+        message_id=message.body["id"],
+        push_id=told.body["noticeId"],
     )
     return Bank(served, ids, registrations, operations)
 
@@ -300,6 +379,8 @@ def unknown_like(ids: Ids) -> Ids:
         token_header=ids.token_header.replace(token_id, str(uuid4())),
         callback_id=str(uuid4()),
         recovery_code_id=str(uuid4()),
+        message_id=str(uuid4()),
+        push_id=str(uuid4()),
     )
 
 
@@ -326,9 +407,12 @@ async def ask(
     return await served.call(operation.method, target, endpoint.bodies[nth_body](ids), auth=auth)
 
 
-def without_ids(answer: Answer, ids: Ids) -> tuple[int, str, dict[str, str]]:
-    """The answer with the ids that it repeats made alike."""
-    text = json.dumps(answer.body)
+def without_ids(answer: Answer, ids: Ids, fresh: tuple[str, ...] = ()) -> tuple[int, str, dict[str, str]]:
+    """The answer with the ids that it repeats made alike, and without what is new each time."""
+    body = answer.body
+    if fresh and answer.status < 300:
+        body = {name: value for name, value in body.items() if name not in fresh}
+    text = json.dumps(body)
     for value in ids.echoed():
         text = text.replace(value, "ID")
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in {"date", "content-length"}}
@@ -348,16 +432,19 @@ async def test_another_app_is_answered_as_an_unknown_object(served: Served, bank
     _, shop = await served.new_tenant("shop")
     before = await bank.picture()
     unknown = unknown_like(bank.ids)
-    for operation in await _internal_operations(served):
+    # Reading first: what the shop itself writes is in lists afterwards, of a user that the bank has as well.
+    for operation in sorted(await _internal_operations(served), key=lambda one: one.method.upper() != "GET"):
         endpoint = ENDPOINTS[operation.id]
         if endpoint.admin or endpoint.open:
             continue
         for nth_body in range(len(endpoint.bodies)):
             for nth_query in range(len(endpoint.queries)):
-                expected = without_ids(await ask(served, operation, unknown, shop, nth_body, nth_query), unknown)
-                assert expected[0] in {200, 400, 404}, (operation.id, expected)
+                asked = await ask(served, operation, unknown, shop, nth_body, nth_query)
+                expected = without_ids(asked, unknown, endpoint.fresh)
+                assert expected[0] in {200, 201, 400, 404}, (operation.id, expected)
                 for ids in variants(operation, bank):
-                    answer = without_ids(await ask(served, operation, ids, shop, nth_body, nth_query), ids)
+                    asked = await ask(served, operation, ids, shop, nth_body, nth_query)
+                    answer = without_ids(asked, ids, endpoint.fresh)
                     assert answer == expected, (operation.id, ids)
     assert await bank.picture() == before
     await _proofs_were_not_spent(served, bank)

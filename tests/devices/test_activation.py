@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.devices.attempts import AttemptLimiter
+from ringback.attempts import AttemptLimiter
 from ringback.devices.schema import ChangeRegistration, CommitRegistration, StatusObject
 from ringback.errors import ActivationInvalid, EncryptionFailed, RecoveryInvalid, TemporaryKeyFailure
 from ringback.protocols.powerauth.activation_code import generate_activation_code

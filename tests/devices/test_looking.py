@@ -134,7 +134,7 @@ async def test_lists_cost_the_same_in_a_table_of_200_000(room: Room, plans: Plan
         "native, of the user": (looking.walk, BANK, Selection("jan", None), 50),
         "native, of the app": (looking.walk, BANK, Selection(None, "bank", "", "01900000-00000300"), 50),
         "native, a rare status": (looking.walk, BANK, Selection(None, "bank", "BLOCKED"), 50),
-        "push targets": (room.devices.push_targets, "jan", ["bank"]),
+        "push targets": (room.devices.push_targets, "jan"),
         "in progress": (in_progress, "jan"),
         "another's": (looking.page_of_user, OTHER, "jan", False, Page(0, 50)),
     }

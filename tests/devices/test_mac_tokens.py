@@ -176,12 +176,9 @@ async def register(room: Room, phone: TestPhone, platform: str, push_token: str,
     return await room.store.write(room.devices.register_push_token, MacTokenCheck(phone.token_header()), push)
 
 
-async def targets(room: Room, user_id: str = "jan", **which: object) -> list[tuple[str, str, str]]:
-    async def unit(tx: object) -> object:
-        return await room.devices.push_targets(tx, user_id, which.get("apps", ["bank"]), which.get("id"))  # type: ignore[arg-type]
-
-    found = await room.store.read(unit)
-    return [(target.registration_id, target.kind, target.push_token) for target in found]  # type: ignore[attr-defined]
+async def targets(room: Room, user_id: str = "jan") -> list[tuple[str | None, str | None, str | None]]:
+    found = await room.store.read(room.devices.push_targets, user_id)
+    return [(one.registration_id, one.kind, one.push_token) for one in found if one.push_token_id is not None]
 
 
 @pytest.mark.parametrize(
@@ -217,13 +214,25 @@ async def test_the_local_provider_reaches_each_phone_by_its_registration(room: R
     assert await targets(room, "eva") == [(second.id, "local", second.id)]
 
 
-async def test_targets_are_active_and_of_the_named_apps_and_phone(room: Room, phone: TestPhone) -> None:
+async def test_targets_are_all_that_may_explain_why_nobody_was_reached(room: Room, phone: TestPhone) -> None:
+    second = await room.active_phone("jan")
+
+    async def told() -> list[tuple[str, str | None, str | None, str | None, bool | None]]:
+        found = await room.store.read(room.devices.push_targets, "jan")
+        return [(one.app_id, one.registration_id, one.status, one.kind, one.suspended) for one in found]
+
     await register(room, phone, "local", "-")
-    assert await targets(room, apps=["other"]) == []
-    assert await targets(room, id="unknown") == []
-    assert await targets(room, id=phone.id) == [(phone.id, "local", phone.id)]
+    assert await told() == [
+        ("bank", phone.id, "ACTIVE", "local", False),
+        ("bank", second.id, "ACTIVE", None, None),
+    ]
     await room.store.write(room.devices.change_registration, BANK, phone.id, ChangeRegistration(change="BLOCK"))
-    assert await targets(room) == []
+    assert (await told())[0] == ("bank", phone.id, "BLOCKED", "local", True)
+    await room.store.write(room.devices.change_registration, BANK, phone.id, ChangeRegistration(change="UNBLOCK"))
+    assert (await told())[0] == ("bank", phone.id, "ACTIVE", "local", False)
+    await room.store.write(room.devices.change_registration, BANK, phone.id, ChangeRegistration(change="REMOVE"))
+    assert await told() == [("bank", second.id, "ACTIVE", None, None)]
+    assert await room.store.read(room.devices.push_targets, "nobody") == []
 
 
 async def test_without_a_valid_mac_token_nothing_is_registered(room: Room, phone: TestPhone) -> None:

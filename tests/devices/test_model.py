@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.devices.attempts import AttemptLimiter
+from ringback.attempts import AttemptLimiter
 from ringback.devices.model import TRANSITIONS, Status, StatusEvent, next_status
 from ringback.errors import RegistrationChangeRefused
 

@@ -15,7 +15,7 @@ from tests.served import Answer, Served
 PATH, URI_ID = "/api/push/device/register", "/push/device/register"
 LIST = "/api/auth/token/app/operation/list"
 NOT_ACTIVE, NOT_PROVEN = (400, "INVALID_ACTIVATION"), (401, "POWERAUTH_AUTH_FAIL")
-_tokens = Query("tokens", "Test.", "SELECT kind, token FROM push_tokens WHERE registration_id = $1 ORDER BY kind")
+_tokens = Query("tokens", "Test.", "SELECT kind, push_token FROM push_tokens WHERE registration_id = $1 ORDER BY kind")
 
 
 def push(push_token: str, **more: Any) -> dict[str, Any]:

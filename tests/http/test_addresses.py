@@ -10,6 +10,7 @@ from litestar.routes import HTTPRoute
 
 from ringback.server import make_apps
 from tests.contract.raw import RawAnswer, request_bytes, send
+from tests.contract.xml import refusal
 from tests.served import Served
 
 ALL_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
@@ -28,6 +29,9 @@ def both_apps(served: Served) -> tuple[Litestar, Litestar]:
 
 
 def code_of(path: str, answer: RawAnswer) -> str:
+    if path.startswith("/cucm-uds"):
+        assert answer.headers["content-type"] == "application/xml"
+        return refusal(answer.content)["code"]
     shown = answer.json
     is_enveloped = path.startswith(("/powerauth-cloud", "/enrollment-server"))
     assert answer.headers["content-type"] == ("application/json" if is_enveloped else "application/problem+json")
@@ -51,7 +55,7 @@ async def test_no_address_of_one_listener_exists_on_the_other(served_sqlite: Ser
 async def test_no_address_that_is_not_ours(served_sqlite: Served) -> None:
     """A framework likes to add pages of its own."""
     public, internal = (dict(addresses(app)) for app in both_apps(served_sqlite))
-    assert all(path.startswith("/enrollment-server/") for path in public)
+    assert all(path.startswith(("/enrollment-server/", "/cucm-uds/")) for path in public)
     ours = re.compile(r"/powerauth-cloud/|/api/v1/|/health/(live|ready)$|/metrics$|/docs$")
     assert [path for path in internal if not ours.match(path)] == []
 

@@ -11,7 +11,7 @@ import pytest
 from ringback.clock import ManualClock, SystemRandomness
 from ringback.messages import LocalStreams, StreamLimits
 from ringback.outbox import Outbox
-from ringback.push import LocalMailbox, LocalProvider, NewPush, Pushes
+from ringback.push import Content, LocalMailbox, LocalProvider, NewPush, Pushes
 from ringback.push.queries import push_by_id
 from ringback.store import Store, Tx
 from tests.operations.rooms import FakePhones, phone
@@ -49,7 +49,8 @@ class Room:
         return Phone(self.streams.open(registration_id, last))
 
     async def push(self, number: int, registration_id: str = "p1") -> None:
-        new = NewPush("bank", "alice", registration_id, "local", registration_id, {"n": number})
+        said = Content(push_id="", user_id="alice", registration_id=registration_id, extras={"n": number})
+        new = NewPush(app_id="bank", user_id="alice", registration_id=registration_id, kind="local", content=said)
         push_id = await self.store.write(self.pushes.queue, new)
 
         async def read(tx: Tx) -> Any:

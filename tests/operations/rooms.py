@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,6 +54,20 @@ def phone(registration_id: str, user_id: str = "alice", app_id: str = "bank", **
     )
 
 
+def target(registration_id: str, app_id: str, kind: str | None, **more: Any) -> PushTarget:
+    """A push token of an active registration; none with `kind` None."""
+    if kind is None:
+        return PushTarget(app_id, registration_id, status="ACTIVE")
+    told: dict[str, Any] = {
+        "status": "ACTIVE",
+        "push_token_id": f"{registration_id}-{kind}",
+        "push_token": f"{registration_id}-{kind}-push-token-of-a-phone",
+        "suspended": False,
+        **more,
+    }
+    return PushTarget(app_id, registration_id, kind=kind, **told)
+
+
 class FakePhones:
     """A signature is right when its text is `right`."""
 
@@ -97,16 +110,8 @@ class FakePhones:
     async def registration(self, tx: Tx, registration_id: str) -> Registration | None:
         return self.phones.get(registration_id)
 
-    async def push_targets(
-        self, tx: Tx, user_id: str, app_ids: Sequence[str], registration_id: str | None = None
-    ) -> list[PushTarget]:
-        return [
-            one
-            for one in self.targets
-            if one.app_id in app_ids
-            and self.phones[one.registration_id].user_id == user_id
-            and registration_id in {None, one.registration_id}
-        ]
+    async def push_targets(self, tx: Tx, user_id: str) -> list[PushTarget]:
+        return [one for one in self.targets if self.phones[one.registration_id or ""].user_id == user_id]
 
 
 class FakeAccess:
@@ -138,7 +143,7 @@ class Room:
             randomness=randomness,
             access=self.access,
             devices=self.phones,
-            messages=MessagesService(devices=self.phones, pushes=pushes),
+            messages=MessagesService(clock=clock, randomness=randomness, devices=self.phones, pushes=pushes),
             audit=audit,
             events=events,
             templates=self.templates,

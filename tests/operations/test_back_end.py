@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.devices import PushTarget
 from ringback.errors import AppNotFound, InvalidRequest, OperationNotFound, TemplateNotFound
-from tests.operations.rooms import BANK, NOBODY, SHOP, Room, all_audit, all_operations, all_pushes, phone
+from tests.operations.rooms import BANK, NOBODY, SHOP, Room, all_audit, all_operations, all_pushes, phone, target
 
 
 async def test_everything_that_can_be_said(room: Room, clock: ManualClock) -> None:
@@ -127,10 +126,10 @@ async def test_the_job_expires_in_batches_and_tells(room: Room, clock: ManualClo
 async def test_pushes_to_the_phones_of_the_user(room: Room) -> None:
     room.phones.phones["p4"] = phone("p4")
     room.phones.targets = [
-        PushTarget("p1", "bank", "local", "p1"),
-        PushTarget("p4", "bank", "apns", "abc"),
-        PushTarget("p2", "bank", "local", "p2"),
-        PushTarget("p3", "shop", "local", "p3"),
+        target("p1", "bank", "local"),
+        target("p4", "bank", "apns"),
+        target("p2", "bank", "local"),
+        target("p3", "shop", "local"),
     ]
     operation = await room.create(template="payment", parameters={"amount": "10", "currency": "EUR", "iban": "CZ1"})
     await room.create(silent=True)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.operations.languages import preferred_languages
+from ringback.languages import preferred_languages
 from ringback.operations.phone_view import allowed_signature_type, format_time, show_operation
 from ringback.operations.schema_mobile import OperationList
 from tests.operations.rooms import BANK, SHOP, Room, phone, with_flags

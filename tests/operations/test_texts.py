@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ringback.operations.languages import format_amount, preferred_languages
+from ringback.languages import preferred_languages
+from ringback.operations.languages import format_amount
 from tests.operations.journey import Journey
 
 PARAMETERS = {

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from ringback.clock import ManualClock
-from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, NewDelivery, OutboxLimits, Result, RetryLater
-from ringback.outbox.model import LeaseLost
+from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, NewDelivery, OutboxLimits, Outcome, Result, RetryLater
 from ringback.store import Store, Tx
 from tests.outbox.outboxes import QUICK, Recording, attempts, enqueue, make_outbox, rows, running, states, until
 
@@ -176,9 +175,10 @@ async def test_a_lease_that_ran_out_goes_to_somebody_else(store: Store, clock: M
     clock.advance(0.001)
     (taken,) = await store.write(second.claim, "test", 10, {}, 8)
     assert (taken.id, taken.attempts) == (delivery_id, 2)
-    with pytest.raises(LeaseLost):
-        await store.write(first.settle, held, Delivered(), 1, None)
-    await store.write(second.settle, taken, Delivered(), 1, None)
+    assert await store.write(first.settle, [Outcome(held, Delivered(), clock.now_ms(), 1)]) == []
+    assert await attempts(store) == []
+    (settled,) = await store.write(second.settle, [Outcome(taken, Delivered(), clock.now_ms(), 1)])
+    assert (settled.delivery.id, settled.state) == (delivery_id, "DONE")
     assert await states(store) == ["DONE"]
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from ringback.clock import ManualClock, SystemRandomness
+from ringback.events import Events
 from ringback.outbox import Outbox, OutboxLimits
-from ringback.push import LocalMailbox, LocalProvider, LocalPush, NewPush, Push, PushChannel, Pushes
+from ringback.push import (
+    Content,
+    LocalMailbox,
+    LocalProvider,
+    LocalPush,
+    NewPush,
+    Push,
+    PushChannel,
+    Pushes,
+    PushTokens,
+)
 from ringback.push.queries import push_by_id
+from ringback.secrets import Vault
 from ringback.store import Store, Tx
 
 
@@ -24,10 +37,20 @@ class Room:
         self.pushes = Pushes(outbox=self.outbox, kinds={"local", "broken"}, **source)  # type: ignore[arg-type]
         self.provider = LocalProvider(store=store, **source)  # type: ignore[arg-type]
         self.mailbox = LocalMailbox(clock=clock)
-        PushChannel(store=store, providers={"local": self.provider}).plug_into(self.outbox, self.pushes)
+        vault = Vault(os.urandom(32), os.urandom(32), SystemRandomness())
+        tokens = PushTokens(vault=vault, events=Events(), **source)  # type: ignore[arg-type]
+        PushChannel(push_tokens=tokens, local=self.provider).plug_into(self.outbox)
 
     async def queue(self, kind: str = "local", registration_id: str = "p1", **content: object) -> str:
-        new = NewPush("bank", "alice", registration_id, kind, "token", content, "op-1")
+        said = Content(push_id="", user_id="alice", registration_id=registration_id, extras=content)
+        new = NewPush(
+            app_id="bank",
+            user_id="alice",
+            registration_id=registration_id,
+            kind=kind,
+            content=said,
+            operation_id="op-1",
+        )
         return await self.store.write(self.pushes.queue, new)
 
     async def push(self, push_id: str) -> Push:
@@ -59,11 +82,19 @@ async def room(store: Store, clock: ManualClock) -> AsyncIterator[Room]:
 
 
 async def test_into_the_mailbox(room: Room) -> None:
-    push_id = await room.queue(title="Hello")
+    push_id = await room.queue(n=1)
     await room.status(push_id, "DELIVERED")
     (waiting,) = await room.mail()
-    expected = {"pushId": push_id, "title": "Hello", "timestampCreated": room.clock.now_ms()}
-    assert msgspec.json.decode(waiting.payload) == expected
+    assert msgspec.json.decode(waiting.payload) == {
+        "pushId": push_id,
+        "userId": "alice",
+        "title": None,
+        "message": None,
+        "sound": None,
+        "extras": {"n": 1},
+        "registrationId": "p1",
+        "timestampCreated": room.clock.now_ms(),
+    }
     assert await room.mail("p2") == []
 
 
@@ -90,7 +121,7 @@ async def test_order_holds_also_when_the_clock_is_set_back(room: Room) -> None:
         push_id = await room.queue(n=number)
         await room.status(push_id, "DELIVERED")
         (new,) = await room.mail(after=seen)
-        assert msgspec.json.decode(new.payload)["n"] == number
+        assert msgspec.json.decode(new.payload)["extras"]["n"] == number
         seen = new.id
         room.clock.advance(-0.5 if number % 2 else 0)
 

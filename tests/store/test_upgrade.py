@@ -171,4 +171,4 @@ async def test_every_row_is_there_and_usable(
         assert found.status == "PENDING"
         log = await old.run("SELECT count(*) FROM audit_log")
         assert log[0][0] == len(written["audit_log"]) + 1
-        await rooms.egress.close()
+        await rooms.close()

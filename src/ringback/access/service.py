@@ -138,7 +138,12 @@ class AccessService:
         return frozenset(await tx.all(queries.apps_of_user, principal.name))
 
     async def reach_of(self, tx: Tx, principal: Principal) -> frozenset[str] | None:
-        """What the principal may look at in the native API: these apps, or None for everything (an administrator)."""
+        """What the principal may look at in the native API: these apps, or None for everything.
+
+        Everything is for an administrator, and for who may use the command line on this machine.
+        """
+        if principal.kind == "cli":
+            return None
         if principal.role == "admin":
             user = await tx.one(queries.user_by_name, principal.name)
             return None if user is not None and user.enabled and user.role == "admin" else frozenset()

@@ -21,6 +21,16 @@ def run_command(name: str, /, **arguments: Any) -> Any:
         return asyncio.run(_run_here(settings, name, arguments))
 
 
+def somebody_serves() -> bool:
+    """Whether a server runs on this data folder, or may run elsewhere on the same PostgreSQL."""
+    from ringback.control import is_served
+
+    settings, _ = load_settings()
+    if settings.database_url:
+        return True
+    return is_served(settings.control_socket)
+
+
 async def _run_here(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
     from ringback.commands import COMMANDS
     from ringback.installation import open_installation

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ringback.cli.phone_file import as_json_option as _json
+from ringback.cli.phone_file import print_json as _print_json
+from ringback.cli.phone_file import print_rows as _print_rows
+from ringback.cli.phone_file import run_phone as _run
+from ringback.cli.phone_file import state_option as _state
+from ringback.cli.phone_file import tell as _tell
+from ringback.cli.phone_inbox import inbox
+
 if TYPE_CHECKING:
     from ringback.softphone import Activated, OfflineAnswer, Phone, PhoneDetail, PhoneOperation, PhoneStatus, Unlock
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 
-_state = click.option(
-    "--state",
-    "state_file",
-    envvar="RINGBACK_PHONE",
-    default="ringback-phone.json",
-    show_default=True,
-    type=click.Path(dir_okay=False),
-    help="The phone's file (or RINGBACK_PHONE).",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON value.")
 _pin = click.option("--pin", envvar="RINGBACK_PIN", help="The PIN (or RINGBACK_PIN; asked for in a terminal).")
 
 
@@ -309,17 +305,6 @@ def info(*, state_file: str, as_json: bool) -> None:
         _print_rows([(name, str(value)) for name, value in sorted(claims.items())])
 
 
-def _run(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
-    """One action on the phone in the file; PhoneError goes up to the command line's one line on stderr."""
-    from ringback.softphone import Phone, StateFile
-
-    async def act() -> T:
-        async with Phone(StateFile(state_file)) as phone:
-            return await action(phone)
-
-    return asyncio.run(act())
-
-
 def _unlock(pin: str | None, *, biometry: bool) -> Unlock:
     from ringback.softphone import Unlock
 
@@ -356,21 +341,4 @@ def _content(text: str) -> bytes:
         raise click.UsageError(f"BODY: {text[1:]} cannot be read: {error.strerror}") from error
 
 
-def _tell(text: str, value: object, *, as_json: bool) -> None:
-    """A sentence for people, or the value for scripts."""
-    if as_json:
-        _print_json(value)
-    else:
-        click.echo(text)
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.encode(value))
-
-
-def _print_rows(rows: list[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        click.echo(f"{name:<{width}}  {value}")
+command.add_command(inbox)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.demo import chapters_older, chapters_proofs
+from ringback.demo import chapters_older, chapters_proofs, chapters_push
 from ringback.demo.scenes import (
     ATTEMPTS,
     PIN,
@@ -172,6 +172,8 @@ CHAPTERS = (
     Chapter("A request without a person", chapters_proofs.a_mac_token),
     Chapter("The vault", chapters_proofs.the_vault),
     Chapter("No network", chapters_proofs.no_network),
+    Chapter("Apple and Google", chapters_push.apple_and_google),
+    Chapter("The inbox", chapters_push.the_inbox),
     Chapter("A lost phone", chapters_older.a_lost_phone),
     Chapter("An older phone", chapters_older.an_older_phone),
 )

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -85,10 +85,12 @@ class ServerProcess:
 
 
 @contextlib.asynccontextmanager
-async def running_server(data_folder: Path, *, default_ports: bool) -> AsyncIterator[ServerProcess]:
+async def running_server(
+    data_folder: Path, *, default_ports: bool, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
     """`python -m ringback serve` on this data folder, stopped at the end. Raises DemoFailed when it cannot start.
 
-    `default_ports`: 8080 and 8081 where they are free; else, and otherwise, free ones.
+    `default_ports`: 8080 and 8081 where they are free; else, and otherwise, free ones. `settings`: more variables.
     """
     data_folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop yet
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
@@ -97,6 +99,7 @@ async def running_server(data_folder: Path, *, default_ports: bool) -> AsyncIter
         "RINGBACK_PUBLIC_LISTEN": f"127.0.0.1:{_port(8080) if default_ports else 0}",
         "RINGBACK_INTERNAL_LISTEN": f"127.0.0.1:{_port(8081) if default_ports else 0}",
         "PYTHONUNBUFFERED": "1",
+        **(settings or {}),
     }
     log_path = data_folder / "server.log"
     with log_path.open("ab") as log, _lifeline() as lifeline:

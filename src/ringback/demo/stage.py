@@ -11,8 +11,10 @@ import msgspec
 
 from ringback.demo.errors import BackEndRefused, DemoFailed
 from ringback.softphone import ActivationRecovery, Phone, StateFile
+from ringback.testing import Providers
 
 REQUEST_SECONDS = 15.0
+_NATIVE = "/api/"
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -33,11 +35,14 @@ class BackEnd:
     async def call(
         self, method: str, path: str, content: object = None, *, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """The decoded answer. Raises BackEndRefused for every status from 400 on, DemoFailed when no answer comes."""
+        """The decoded answer; a path that is not of the native API is one of PowerAuth Cloud's.
+
+        Raises BackEndRefused for every status from 400 on, DemoFailed when no answer comes.
+        """
         try:
             async with self._session.request(
                 method,
-                f"{self._base_url}/powerauth-cloud{path}",
+                self._base_url + (path if path.startswith(_NATIVE) else f"/powerauth-cloud{path}"),
                 data=None if content is None else msgspec.json.encode(content),
                 params=query,
                 headers={"Content-Type": "application/json", "Authorization": self._basic},
@@ -67,6 +72,7 @@ class Stage:
         admin: Credentials,
         folder: Path,
         suffix: str,
+        providers: Providers,
     ) -> None:
         self.session = session
         self.public_url = public_url
@@ -80,6 +86,7 @@ class Stage:
         self.phones: dict[str, Phone] = {}
         self.registrations: dict[str, str] = {}
         self.recovery: dict[str, ActivationRecovery | None] = {}
+        self.providers = providers
         self._folder = folder
 
     @property

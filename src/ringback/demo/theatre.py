@@ -15,6 +15,7 @@ from ringback.demo.server_process import ServerProcess, running_server
 from ringback.demo.stage import Stage
 from ringback.demo.story import Chapter, Narrator, Report, play
 from ringback.errors import RingbackError
+from ringback.testing import Providers
 
 WHOLE_SECONDS = 300.0
 
@@ -38,8 +39,12 @@ async def perform(
         async with contextlib.AsyncExitStack() as scene:
             try:
                 async with asyncio.timeout(whole_seconds):
-                    server = await scene.enter_async_context(running_server(data_folder, default_ports=default_ports))
-                    stage = await scene.enter_async_context(_stage(server, data_folder))
+                    data_folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop yet
+                    providers = await scene.enter_async_context(Providers(data_folder / "providers"))
+                    server = await scene.enter_async_context(
+                        running_server(data_folder, default_ports=default_ports, settings=providers.settings)
+                    )
+                    stage = await scene.enter_async_context(_stage(server, data_folder, providers))
                     await play(chapters, stage, narrator, report)
             except TimeoutError as error:
                 raise DemoFailed(f"The story took longer than {whole_seconds:g} seconds.", cause=error) from error
@@ -54,7 +59,7 @@ async def perform(
 
 
 @contextlib.asynccontextmanager
-async def _stage(server: ServerProcess, folder: Path) -> AsyncIterator[Stage]:
+async def _stage(server: ServerProcess, folder: Path, providers: Providers) -> AsyncIterator[Stage]:
     suffix = secrets.token_hex(2)  # so that a data folder that is kept can see the story again
     admin = await server.create_admin(f"demo-admin-{suffix}")
     async with aiohttp.ClientSession() as session:
@@ -65,4 +70,5 @@ async def _stage(server: ServerProcess, folder: Path) -> AsyncIterator[Stage]:
             admin=admin,
             folder=folder,
             suffix=suffix,
+            providers=providers,
         )

@@ -32,13 +32,16 @@ from ringback.devices.offline import (
     read_offline_nonce,
 )
 from ringback.devices.phone import TWO_FACTORS, WITH_POSSESSION
+from ringback.devices.push_feedback import DeadPushTokens
 from ringback.devices.schema_offline import VerifiedOffline, verified_offline
 from ringback.devices.service import DevicesService
+from ringback.devices.uds import UdsDevices
 
 __all__ = [
     "OFFLINE_TYPES",
     "TWO_FACTORS",
     "WITH_POSSESSION",
+    "DeadPushTokens",
     "DeviceLimits",
     "DevicesService",
     "MacTokenCheck",
@@ -50,6 +53,7 @@ __all__ = [
     "Registration",
     "SignatureCheck",
     "SignatureOutcome",
+    "UdsDevices",
     "VerifiedOffline",
     "is_offline_otp",
     "read_offline_nonce",

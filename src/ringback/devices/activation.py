@@ -38,8 +38,8 @@ from ringback.protocols.powerauth.keys import PublicKey, public_key_from_bytes
 from ringback.protocols.powerauth.versions import P256
 
 if TYPE_CHECKING:
+    from ringback.attempts import AttemptLimiter
     from ringback.clock import Clock, Randomness
-    from ringback.devices.attempts import AttemptLimiter
     from ringback.devices.creation import Creation
     from ringback.devices.encryption import Encryption, OpenedRequest
     from ringback.devices.keys import KeyMaterial, RegistrationKeys

@@ -8,6 +8,7 @@ from litestar.params import RawBody
 
 from ringback.devices.headers import read_signature_header, read_token_header
 from ringback.devices.model import MacTokenCheck, MacTokenOutcome, SignatureCheck, SignatureOutcome
+from ringback.devices.push_tokens import told_language, write_again
 from ringback.devices.schema import RegisterPushToken
 from ringback.devices.service import DevicesService
 from ringback.errors import (
@@ -27,14 +28,14 @@ URI_ID = "/push/device/register"
 def routes(store: Store, devices: DevicesService) -> Routes:
     """The handlers."""
 
-    async def register(check: MacTokenCheck | SignatureCheck, body: bytes) -> Ok:
-        push = decode(body, RegisterPushToken).request_object
+    async def register(request: Req, check: MacTokenCheck | SignatureCheck, body: bytes) -> Ok:
+        push = devices.checked_push_token(decode(body, RegisterPushToken).request_object)
         by_token = isinstance(check, MacTokenCheck)
         unit = devices.register_push_token if by_token else devices.register_push_token_signed
+        outcome: MacTokenOutcome | SignatureOutcome
         try:
-            outcome: MacTokenOutcome | SignatureOutcome = await store.write(unit, check, push)
+            outcome = await write_again(store, unit, check, push, told_language(request.headers))
         except UniqueViolation as error:
-            # Two phones registered the same push token at the same moment; the other one was faster.
             raise PushRegistrationFailed(cause=error) from error
         if outcome.valid:
             return Ok()
@@ -56,7 +57,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
     async def register_push_token(request: Req, body: RawBody) -> Ok:
         # Documented with a signature; the reference server takes a MAC token here as well.
         signed = SIGNATURE_HEADER in request.headers
-        return await register(_signature_check(request, body) if signed else _token_check(request), body)
+        return await register(request, _signature_check(request, body) if signed else _token_check(request), body)
 
     @mobile.post(
         "/api/push/device/register/token",
@@ -65,7 +66,7 @@ def routes(store: Store, devices: DevicesService) -> Routes:
         **described,
     )
     async def register_push_token_by_token(request: Req, body: RawBody) -> Ok:
-        return await register(_token_check(request), body)
+        return await register(request, _token_check(request), body)
 
     return Routes(public=[register_push_token, register_push_token_by_token])
 

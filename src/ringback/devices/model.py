@@ -198,10 +198,22 @@ class MacTokenOutcome(msgspec.Struct, frozen=True):
 
 
 class PushTarget(msgspec.Struct, frozen=True):
-    """Where a provider reaches one phone."""
+    """A push token of a user, or a registration that has none.
 
-    registration_id: str
+    `status`: of the registration; None for a UDS device. Without a push token all that follows is None. `suspended`:
+    nobody may be reached there now.
+    """
+
     app_id: str
-    kind: str
-    push_token: str
-    push_token_id: str
+    registration_id: str | None = None
+    device_pkid: str | None = None
+    status: Status | None = None
+    push_token_id: str | None = None
+    kind: str | None = None
+    push_token: str | None = None
+    environment: str | None = None
+    language: str | None = None
+    suspended: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"PushTarget({self.registration_id or self.device_pkid}, {self.kind})"

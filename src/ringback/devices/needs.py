@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ringback.errors import ActivationInvalid
+from ringback.errors import ActivationInvalid, DestinationNotAllowed
 
 if TYPE_CHECKING:
     from ringback.apps import AppVersion
@@ -26,6 +26,10 @@ class Apps(Protocol):
 
     async def master_private_key(self, tx: Tx, app_id: str) -> PrivateKey:
         """The P-256 master key of an app. Raises AppNotFound."""
+        ...
+
+    async def exists(self, tx: Tx, app_id: str) -> bool:
+        """Whether there is such an app."""
         ...
 
     async def roles_of(self, tx: Tx, app_id: str) -> tuple[str, ...]:
@@ -56,6 +60,14 @@ class PushTokenStore(Protocol):
         encryption_key: bytes | Keep | None = ...,
     ) -> PushToken:
         """Stores a push token in the place of the one that its owner had."""
+        ...
+
+    async def of_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> PushToken | None:
+        """The push token of a UDS device."""
+        ...
+
+    async def forget_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> None:
+        """A UDS device is not to be reached any more."""
         ...
 
     async def suspend_registration(self, tx: Tx, registration_id: str, *, suspended: bool) -> None:
@@ -144,6 +156,22 @@ class Providers(Protocol):
         ...
 
 
+class Users(Protocol):
+    """Who may log in."""
+
+    async def is_enabled(self, tx: Tx, user_id: str) -> bool:
+        """Whether the user may; nobody changes that before this unit is over."""
+        ...
+
+
+class Urls(Protocol):
+    """Which URLs of strangers the server may call."""
+
+    def check_url(self, url: str) -> None:
+        """Raises DestinationNotAllowed."""
+        ...
+
+
 class UserInfo(Protocol):
     """What a phone is told about its user at the activation."""
 
@@ -158,6 +186,14 @@ class NoConfiguration:
     async def configuration(self, tx: Tx, app_id: str, key: str) -> Any | None:  # noqa: ARG002 - the Protocol's
         """Nothing."""
         return None
+
+
+class NoUrls:
+    """No URL of a stranger is called."""
+
+    def check_url(self, url: str) -> None:  # noqa: ARG002 - the Protocol's
+        """Raises DestinationNotAllowed."""
+        raise DestinationNotAllowed
 
 
 class NobodyIdentified:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from ringback.devices import queries
+from ringback.errors import DestinationNotAllowed, UniqueViolation, invalid_field
+from ringback.languages import preferred_languages
 from ringback.principal import device
+from ringback.protocols.web_push import SubscriptionInvalid, parse_subscription
 from ringback.push import TokenOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from ringback.devices.model import MacTokenOutcome, PushTarget, SignatureOutcome
-    from ringback.devices.needs import Audit, PushTokenStore
-    from ringback.store import Tx
+    from ringback.devices.needs import Audit, PushTokenStore, Urls
+    from ringback.devices.schema import PushTokenObject
+    from ringback.store import Store, Tx, Unit
 
+T = TypeVar("T")
+
+ATTEMPTS = 4
 LOCAL = "local"
+WEB_PUSH = "webpush"
 PLATFORMS = {
     LOCAL: LOCAL,
+    WEB_PUSH: WEB_PUSH,
     "apns": "apns",
+    "apns-voip": "apns-voip",
     "fcm": "fcm",
     "hms": "hms",
     "ios": "apns",
@@ -42,6 +54,7 @@ class PhonePushTokens:
         kind: str,
         push_token: str,
         environment: str | None,
+        language: str | None,
     ) -> None:
         """Stores a push token; one that another registration had moves here, since the app now runs as this one.
 
@@ -49,9 +62,10 @@ class PhonePushTokens:
         """
         if kind == LOCAL:
             push_token = owner.registration_id
-        assert owner.app_id is not None and owner.user_id is not None  # a proved phone has both
+        assert owner.app_id is not None  # a proved phone has both
+        assert owner.user_id is not None
         token_owner = TokenOwner(owner.app_id, owner.user_id, registration_id=owner.registration_id)
-        await self._push_tokens.register(tx, token_owner, kind, push_token, environment=environment)
+        await self._push_tokens.register(tx, token_owner, kind, push_token, environment=environment, language=language)
         await self._audit.record(
             tx,
             device(owner.registration_id),
@@ -63,13 +77,46 @@ class PhonePushTokens:
             details={"kind": kind, "environment": environment},
         )
 
-    async def targets(
-        self, tx: Tx, user_id: str, app_ids: Sequence[str], registration_id: str | None
-    ) -> list[PushTarget]:
+    async def targets(self, tx: Tx, user_id: str) -> list[PushTarget]:
         """See DevicesService.push_targets."""
         found = await tx.all(queries.push_targets_of_user, user_id)
-        wanted = [
-            target for target in found if target.app_id in app_ids and registration_id in (None, target.registration_id)
-        ]
         # Sorted here: a sorter in the database costs more than the whole look-up.
-        return sorted(wanted, key=lambda target: (target.registration_id, target.kind))
+        return sorted(found, key=lambda one: (one.registration_id or "", one.device_pkid or "", one.kind or ""))
+
+
+async def write_again(store: Store, unit: Unit[T], *args: object) -> T:
+    """`store.write` for a unit that stores a push token.
+
+    Of two phones that tell the same one at the same moment one comes too late: it is moved to that one. Raises
+    UniqueViolation when it came too late again and again.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await store.write(unit, *args)
+        except UniqueViolation:
+            continue
+    return await store.write(unit, *args)
+
+
+def told_language(headers: Mapping[str, str]) -> str | None:
+    """The language that a phone prefers, without its region; None where it does not say."""
+    accepted = headers.get("accept-language")
+    return preferred_languages(accepted)[0] if accepted else None
+
+
+def checked_push_token(told: PushTokenObject, urls: Urls) -> PushTokenObject:
+    """The push token as it is stored: of Web Push the canonical subscription. Costs an EC operation there.
+
+    Raises InvalidRequest naming the field: the endpoint of a subscription must be one that the server may call.
+    """
+    if PLATFORMS[told.platform] != WEB_PUSH:
+        return told
+    try:
+        subscription = parse_subscription(told.token)
+        urls.check_url(subscription.endpoint)
+    except SubscriptionInvalid as error:
+        field = f"requestObject.token.{error.field}" if error.field else "requestObject.token"
+        raise invalid_field(field, str(error)) from error
+    except DestinationNotAllowed as error:
+        raise invalid_field("requestObject.token.endpoint", error.message) from error
+    return msgspec.structs.replace(told, token=subscription.text())

@@ -210,9 +210,11 @@ purge_replay_values = Query(
 
 push_targets_of_user = Query(
     "push_targets_of_user",
-    "Push tokens of a user's active registrations.",
-    "SELECT p.registration_id, r.app_id, p.kind, p.push_token, p.id FROM registrations AS r"
-    " JOIN push_tokens AS p ON p.registration_id = r.id"
-    " WHERE r.user_id = $1 AND r.status = 'ACTIVE' AND r.status <> 'REMOVED'",
+    "Push tokens of a user, and the registrations without any, in every app.",
+    "SELECT r.app_id, r.id, NULL, r.status, p.id, p.kind, p.push_token, p.environment, p.language, p.suspended"
+    " FROM registrations AS r LEFT JOIN push_tokens AS p ON p.registration_id = r.id"
+    " WHERE r.user_id = $1 AND r.status <> 'REMOVED'"
+    " UNION ALL SELECT app_id, NULL, device_pkid, NULL, id, kind, push_token, environment, language, suspended"
+    " FROM push_tokens WHERE user_id = $1 AND device_pkid IS NOT NULL",
     row=PushTarget,
 )

@@ -233,9 +233,12 @@ class RemoveMacToken(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PushTokenObject(msgspec.Struct, frozen=True):
-    """Where the app can be reached. `environment`: development or production, for apns."""
+    """Where the app can be reached. `environment`: development or production, for apns and apns-voip (PushKit).
 
-    platform: Literal["local", "apns", "fcm", "hms", "ios", "android", "huawei"]
+    `token`: for webpush the browser's subscription as JSON text.
+    """
+
+    platform: Literal["local", "apns", "apns-voip", "fcm", "webpush", "hms", "ios", "android", "huawei"]
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     environment: Literal["development", "production"] | None = None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ringback.attempts import AttemptLimiter
 from ringback.devices import queries
 from ringback.devices.activation import Activation
-from ringback.devices.attempts import AttemptLimiter
 from ringback.devices.creation import Creation
 from ringback.devices.detail import DetailRequests
 from ringback.devices.encryption import Encryption
@@ -16,13 +16,13 @@ from ringback.devices.lifecycle import Lifecycle
 from ringback.devices.looking import ExpiryDue, Looking
 from ringback.devices.mac_tokens import MacTokens
 from ringback.devices.model import DeviceLimits, MacTokenCheck, MacTokenOutcome, SignatureCheck, SignatureOutcome
-from ringback.devices.needs import NobodyIdentified, NoConfiguration
+from ringback.devices.needs import NobodyIdentified, NoConfiguration, NoUrls
 from ringback.devices.offline import OfflineSignatures
 from ringback.devices.oidc_configuration import OidcConfiguration
 from ringback.devices.otp import ActivationOtps
 from ringback.devices.phone import WITH_POSSESSION, PhoneRequests
 from ringback.devices.postcards import Postcards
-from ringback.devices.push_tokens import PLATFORMS, PhonePushTokens
+from ringback.devices.push_tokens import PLATFORMS, PhonePushTokens, checked_push_token
 from ringback.devices.recovery import RecoveryCodes
 from ringback.devices.recovery_states import RecoveryStates
 from ringback.devices.registrations import Registrations
@@ -34,7 +34,6 @@ from ringback.devices.user_info import UserInfoRequests
 from ringback.devices.vault import VaultRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from ringback.clock import Clock, Randomness
     from ringback.devices.model import PushTarget, Registration
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         Identities,
         Providers,
         PushTokenStore,
+        Urls,
         UserInfo,
     )
     from ringback.devices.offline import OfflineCheck, OfflinePayload
@@ -98,6 +98,7 @@ class DevicesService:
         configuration: AppConfiguration | None = None,
         identities: Identities | None = None,
         providers: Providers | None = None,
+        urls: Urls | None = None,
     ) -> None:
         limits = limits or DeviceLimits()
         configuration = configuration or NoConfiguration()
@@ -126,6 +127,7 @@ class DevicesService:
         self._mac_tokens = MacTokens(
             clock=clock, randomness=randomness, vault=vault, lifecycle=lifecycle, limits=limits
         )
+        self._urls = urls or NoUrls()
         self._push_tokens = PhonePushTokens(push_tokens=push_tokens, audit=audit)
         self._status = PhoneStatus(clock=clock, randomness=randomness, keys=keys)
         otps = ActivationOtps(clock=clock, vault=vault, lifecycle=lifecycle)
@@ -237,11 +239,9 @@ class DevicesService:
             return None
         return await tx.one(queries.registration_by_id, registration_id)
 
-    async def push_targets(
-        self, tx: Tx, user_id: str, app_ids: Sequence[str], registration_id: str | None = None
-    ) -> list[PushTarget]:
-        """Unit: where this user's ACTIVE registrations in these apps are reached; one of them when named."""
-        return await self._push_tokens.targets(tx, user_id, app_ids, registration_id)
+    async def push_targets(self, tx: Tx, user_id: str) -> list[PushTarget]:
+        """Unit: every push token of a user in every app, and the registrations without any; removed ones left out."""
+        return await self._push_tokens.targets(tx, user_id)
 
     async def expire_registrations(self, tx: Tx, limit: int) -> int:
         """Unit for the job: removes up to `limit` registrations whose time is over; returns how many."""
@@ -366,18 +366,30 @@ class DevicesService:
         """Unit: token/remove. Raises SignatureTypeInvalid."""
         return await self._phone.remove_mac_token(tx, header, body, token_id)
 
+    def checked_push_token(self, push: PushTokenObject) -> PushTokenObject:
+        """What a phone told, checked as far as that needs no database. Raises InvalidRequest."""
+        return checked_push_token(push, self._urls)
+
     async def register_push_token_signed(
-        self, tx: Tx, check: SignatureCheck, push: PushTokenObject
+        self, tx: Tx, check: SignatureCheck, push: PushTokenObject, language: str | None = None
     ) -> SignatureOutcome:
         """Unit: as `register_push_token`, proved by a signature. Raises SignatureTypeInvalid."""
         outcome = await self._signatures.check(tx, check, allowed_types=WITH_POSSESSION, only_apps=None)
         if outcome.valid:
-            await self._push_tokens.register(tx, outcome, PLATFORMS[push.platform], push.token, push.environment)
+            await self._register_push_token(tx, outcome, push, language)
         return outcome
 
-    async def register_push_token(self, tx: Tx, check: MacTokenCheck, push: PushTokenObject) -> MacTokenOutcome:
+    async def register_push_token(
+        self, tx: Tx, check: MacTokenCheck, push: PushTokenObject, language: str | None = None
+    ) -> MacTokenOutcome:
         """Unit: a phone tells where it is reached. Stored only when the returned check is valid."""
         outcome = await self._mac_tokens.check(tx, check, only_apps=None)
         if outcome.valid:
-            await self._push_tokens.register(tx, outcome, PLATFORMS[push.platform], push.token, push.environment)
+            await self._register_push_token(tx, outcome, push, language)
         return outcome
+
+    async def _register_push_token(
+        self, tx: Tx, owner: MacTokenOutcome | SignatureOutcome, push: PushTokenObject, language: str | None
+    ) -> None:
+        kind = PLATFORMS[push.platform]
+        await self._push_tokens.register(tx, owner, kind, push.token, push.environment, language)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ringback.attempts import AttemptLimiter
 from ringback.devices import queries
-from ringback.devices.attempts import AttemptLimiter
 from ringback.devices.model import (
     MAX_FAILED_ATTEMPTS,
     POSSESSION,

@@ -9,6 +9,18 @@ if TYPE_CHECKING:
     from ringback.store import Tx
 
 
+class UdsPushTokens(Protocol):
+    """Who keeps the push tokens of UDS devices."""
+
+    async def suspend_user(self, tx: Tx, user_id: str, *, suspended: bool) -> None:
+        """Whether the user's devices may be reached."""
+        ...
+
+    async def forget_user(self, tx: Tx, user_id: str) -> None:
+        """The user's devices are forgotten."""
+        ...
+
+
 class AppAccess(Protocol):
     """Who may use which apps."""
 

@@ -1,16 +1,18 @@
 """The glue between HTTP and the rooms; it knows no room.
 
-A room's `api.py` has one function `routes(...) -> Routes`. It makes its handlers with three faces: `cloud` (PowerAuth
-Cloud, `/powerauth-cloud`, internal), `mobile` (phones, `/enrollment-server`, public) and `native` (our own API,
-`/api/v1`, internal). A face adds the prefix, says who may call, documents the request in OpenAPI, and decides how
-errors look. A handler takes `request: Req` and, where it has one, the raw `body`; `decode` turns that into a Struct or
-a clear refusal. `make_app` builds one of the two Litestar applications, `Listener` serves it.
+A room's `api.py` has one function `routes(...) -> Routes`. It makes its handlers with four faces: `cloud` (PowerAuth
+Cloud, `/powerauth-cloud`, internal), `mobile` (phones, `/enrollment-server`, public), `uds` (people, `/cucm-uds`,
+public, XML) and `native` (our own API, `/api/v1`, internal). A face adds the prefix, says who may call, documents the
+request in OpenAPI, and decides how errors look. A handler takes `request: Req` and, where it has one, the raw `body`;
+`decode` turns that into a Struct or a clear refusal. `make_app` builds one of the two Litestar applications, `Listener`
+serves it.
 """
 
 from __future__ import annotations
 
 from ringback.http.body import decode, is_too_deep
-from ringback.http.faces import Routes, cloud, mobile, native
+from ringback.http.end_users import EndUserAuthenticator, EndUserAuthenticators
+from ringback.http.faces import Routes, cloud, mobile, native, uds
 from ringback.http.guards import Authenticator, Req, principal_of, remote_address
 from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
@@ -26,12 +28,15 @@ from ringback.http.paging import (
     rows_before,
 )
 from ringback.http.schema import Envelope, Ok
+from ringback.http.xml import xml_document
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",
     "Authenticator",
     "Certificate",
     "Cursor",
+    "EndUserAuthenticator",
+    "EndUserAuthenticators",
     "Envelope",
     "IdempotencyKeys",
     "Limit",
@@ -53,4 +58,6 @@ __all__ = [
     "principal_of",
     "remote_address",
     "rows_before",
+    "uds",
+    "xml_document",
 ]

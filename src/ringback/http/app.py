@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
 
+from ringback.http.end_users import EndUserAuthenticators
 from ringback.http.guards import Authenticator, Guard
 from ringback.http.methods import with_options
 from ringback.http.render import render_error
@@ -22,11 +23,15 @@ def make_app(
     *,
     authenticator: Authenticator,
     body_limit_bytes: int,
+    end_users: EndUserAuthenticators | None = None,
 ) -> Litestar:
-    """The application. It does not describe itself, since Litestar would add pages of its own; see `openapi_json`."""
+    """The application. It does not describe itself, since Litestar would add pages of its own; see `openapi_json`.
+
+    `end_users`: how people prove who they are, where there are addresses for them.
+    """
     return Litestar(
         route_handlers=with_options(handlers),
-        before_request=Guard(authenticator),
+        before_request=Guard(authenticator, end_users),
         exception_handlers={Exception: render_error},
         request_max_body_size=body_limit_bytes,
         response_cache_config=ResponseCacheConfig(),

@@ -12,7 +12,7 @@ from ringback.errors import InvalidRequest, Violation
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_PATH = re.compile(r" - at `\$\.?(.*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
 _ESCAPED_NUL = b"\\u0000"
 _TOKEN = re.compile(rb'"(?>[^"\\]+|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 

@@ -27,12 +27,16 @@ class Routes:
 
 
 class Face:
-    """Makes the handlers of one API. `role`: who may call by default; None = the handler itself decides."""
+    """Makes the handlers of one API. `role`: who may call by default; None = the handler itself decides.
 
-    def __init__(self, name: str, prefix: str, role: str | None) -> None:
+    `xml`: bodies are XML instead of JSON, errors too.
+    """
+
+    def __init__(self, name: str, prefix: str, role: str | None, *, xml: bool = False) -> None:
         self.name = name
         self.prefix = prefix
         self._role = role
+        self._xml = xml
 
     def get(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
         """A GET; see `_make` for the options."""
@@ -70,7 +74,7 @@ class Face:
 
         `request`: the Struct that the body is decoded to; `header` and `optional_header`: header fields to document,
         such as X-PowerAuth-Token; `decrypted`: the Structs inside an encrypted request and its answer, to document;
-        `role`: admin, integration, any, or None for no authentication by the glue.
+        `role`: admin, integration, any (of these two), user (a person), or None for no authentication by the glue.
         """
         role = self._role if role == "default" else role
         made: BaseRouteHandler = method(
@@ -88,8 +92,9 @@ class Face:
                 header=header,
                 optional_header=optional_header,
                 decrypted=decrypted,
+                xml=self._xml,
             ),
-            opt={"role": role, "face": self.name, "request": request},
+            opt={"role": role, "face": self.name, "request": request, "xml": self._xml},
             **options,
         )
         return made
@@ -98,3 +103,4 @@ class Face:
 cloud = Face("cloud", "/powerauth-cloud", "integration")
 mobile = Face("mobile", "/enrollment-server", None)
 native = Face("native", "/api/v1", "admin")
+uds = Face("uds", "/cucm-uds", "user", xml=True)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from litestar import Request
 
 from ringback.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from ringback.http.end_users import EndUserAuthenticators
+from ringback.http.xml import MEDIA_TYPE, MEDIA_TYPES
 from ringback.principal import Principal
 
 Req = Request[Any, Any, Any]
@@ -17,6 +19,8 @@ Req = Request[Any, Any, Any]
 PRINCIPAL = "ringback.principal"
 PEER = "ringback.peer"
 TRUSTED_PEER = "ringback.trusted_peer"
+END_USER = "user"
+"""The role of addresses that are for people; no system user, whatever its role, may call them."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 """What a browser says (Fetch Metadata, Sec-Fetch-Site) when another site's page made it send the request. It adds by
@@ -57,11 +61,12 @@ def is_loopback(host: str | None) -> bool:
 class Guard:
     """Runs before every handler, as Litestar's `before_request`; its `guards` would copy the handler each time.
 
-    A handler's `opt` says what to look at: `request` (a body must be JSON) and `role` (who may call).
+    A handler's `opt` says what to look at: `request` (a body must be JSON, with `xml` XML) and `role` (who may call).
     """
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, end_users: EndUserAuthenticators | None = None) -> None:
         self._authenticator = authenticator
+        self._end_users = end_users or EndUserAuthenticators()
 
     async def __call__(self, request: Req) -> None:
         """Raises InvalidRequest, NotAuthenticated or NotAllowed; otherwise leaves the principal in the scope."""
@@ -70,7 +75,7 @@ class Guard:
         if role is not None:
             await self._require_role(request, role)
         if handler_opt.get("request") is not None:
-            _require_json(request)
+            _require_media_type(request, xml=handler_opt.get("xml", False))
 
     async def _require_role(self, request: Req, role: str) -> None:
         scope: Any = request.scope
@@ -84,17 +89,33 @@ class Guard:
             raise NotAuthenticated
         if request.method not in _READING and request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
             raise NotAllowed("Pages of other sites may not send requests with your password.")
+        if role == END_USER:
+            scope[PRINCIPAL] = await self._end_users.authenticate(authorization, remote_address(request))
+            return
         principal = await self._authenticator.authenticate(authorization)
         if role not in {"any", principal.role}:
             raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")
         scope[PRINCIPAL] = principal
 
 
-def _require_json(request: Req) -> None:
+def _require_media_type(request: Req, *, xml: bool) -> None:
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return
-    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        hint = "Send the body as application/json."
+    wanted = MEDIA_TYPE if xml else "application/json"
+    kind, _, parameters = headers.get("content-type", wanted).partition(";")
+    kind = kind.strip().lower()
+    fits_xml = kind in MEDIA_TYPES and _is_utf8(parameters)
+    fits_json = kind == "application/json" or kind.endswith("+json")
+    if not (fits_xml if xml else fits_json):
+        hint = f"Send the body as {wanted}, in UTF-8." if xml else f"Send the body as {wanted}."
         raise InvalidRequest(hint, violations=(Violation("Content-Type", kind[:100], hint),))
+
+
+def _is_utf8(parameters: str) -> bool:
+    """Whether the parameters of a media type name no other encoding. It counts more than what the XML says itself."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "us-ascii"}:
+            return False
+    return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, RequestBody, Schema
 
 from ringback.http.schema import ErrorEnvelope, Problem
+from ringback.http.xml import MEDIA_TYPE, XmlErrors
 
 _REFUSALS = {
     "400": "The request was refused; the message says what to do.",
@@ -18,10 +19,10 @@ _REFUSALS = {
     "404": "Nothing at this address.",
     "409": "It is there already, or something else needs it.",
     "413": "The body is too large.",
+    "429": "Too many wrong passwords; wait as long as Retry-After says.",
     "431": "The header fields or the address are too large.",
-    "503": "The database does not answer; try again.",
+    "503": "The database does not answer, or there is too much to do at a time; try again.",
 }
-_OF_USERS = ("401", "403")
 Decrypted = tuple[Sequence[type[msgspec.Struct]], Sequence[type[msgspec.Struct]]]
 """What an encrypted request and its answer hold: a Struct for each layer of encryption, the outer one first."""
 
@@ -60,8 +61,11 @@ class _Described(Operation):
         request = self.handler.request
         if request is not None:
             body: Any = json_schema(request)
+            kind = "application/json"
+            if self.handler.xml:
+                kind, body["xml"] = MEDIA_TYPE, {"name": getattr(request, "xml_name", request.__name__)}
             self.request_body = RequestBody(
-                content={"application/json": OpenAPIMediaType(schema=body)},
+                content={kind: OpenAPIMediaType(schema=body)},
                 required=any(f.required for f in msgspec.structs.fields(request)),
             )
         described = [
@@ -75,7 +79,7 @@ class _Described(Operation):
             **self.handler.refusals(),
         }
         if self.handler.role is not None:
-            self.security = [{"basic": []}, {"bearer": []}]
+            self.security = [{"basic": []}] if self.handler.role == "user" else [{"basic": []}, {"bearer": []}]
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,30 @@ class _Handler:
     status: int
     header_fields: list[tuple[str, bool]]
     decrypted: Decrypted
+    xml: bool
 
     def refusals(self) -> dict[str, OpenAPIResponse]:
         """What may go wrong, by HTTP status."""
         is_native = self.face == "native"
-        schema: Any = json_schema(Problem if is_native else ErrorEnvelope)
-        kind = "application/problem+json" if is_native else "application/json"
-        names_a_user, makes = self.role is not None or self.face == "mobile", is_native and self.status == 201
+        if self.xml:
+            kind, schema = MEDIA_TYPE, _xml_errors_schema()
+        else:
+            kind = "application/problem+json" if is_native else "application/json"
+            schema = json_schema(Problem if is_native else ErrorEnvelope)
+        absent = {"409"} if not (is_native and self.status == 201) else set()
+        if self.role is None and self.face != "mobile":
+            absent |= {"401", "403"}
+        if self.role != "user":
+            absent.add("429")
         return {
-            code: OpenAPIResponse(description=text, content={kind: OpenAPIMediaType(schema=schema)})
+            code: OpenAPIResponse(description=text, content={kind: OpenAPIMediaType(schema=cast("Schema", schema))})
             for code, text in _REFUSALS.items()
-            if (names_a_user or code not in _OF_USERS) and (makes or code != "409")
+            if code not in absent
         }
+
+
+def _xml_errors_schema() -> dict[str, Any]:
+    return {**json_schema(XmlErrors), "xml": {"name": "errors"}}
 
 
 def describe(
@@ -111,12 +127,14 @@ def describe(
     header: Sequence[str] = (),
     optional_header: Sequence[str] = (),
     decrypted: Decrypted | None = None,
+    xml: bool = False,
 ) -> type[Operation]:
     """The Operation class of one handler, completed after Litestar filled in what the signature says.
 
+    `xml`: bodies are XML; a Struct's `xml_name` is the name of the outermost element.
     `decrypted`: what the encrypted request and answer hold, shown as `x-decrypted-request` and `x-decrypted-response`.
     """
     header_fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
-    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()))
+    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()), xml)
     # A class made in this way costs microseconds; one by the decorator, for each of a hundred handlers, milliseconds.
     return type("Described", (_Described,), {"handler": handler})

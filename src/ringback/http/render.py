@@ -19,14 +19,15 @@ from ringback.errors import (
     NotFound,
     RecoveryInvalid,
     RingbackError,
-    StoreUnavailable,
     Violation,
 )
 from ringback.http.methods import allow_header
 from ringback.http.schema import ErrorEnvelope, ErrorObject, Problem
+from ringback.http.xml import MEDIA_TYPE, XmlError, xml_errors
 
 _log = structlog.get_logger("ringback.http")
 _ENVELOPED = ("/powerauth-cloud", "/enrollment-server")
+_IN_XML = "/cucm-uds"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -58,8 +59,8 @@ def render_error(request: Request[Any, Any, Any], exception: Exception) -> Respo
         headers["Allow"] = allow_header(set(allowed["allow"].split(", ")))
     if error.status == 401 and not path.startswith("/enrollment-server"):
         headers["WWW-Authenticate"] = getattr(error, "challenge", NotAuthenticated.challenge)
-    if isinstance(error, StoreUnavailable):
-        headers["Retry-After"] = "1"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     body, media_type = error_body(path, error)
     return Response(body, status_code=error.status, media_type=media_type, headers=headers)
 
@@ -73,6 +74,9 @@ def error_body(path: str, error: RingbackError) -> tuple[bytes, str]:
         puk_index = error.current_puk_index if isinstance(error, RecoveryInvalid) else None
         shown = ErrorEnvelope(ErrorObject(code, error.message, error.violations, puk_index))
         return _encoder.encode(shown), MediaType.JSON
+    if path.startswith(_IN_XML):
+        field = error.violations[0].field_name if error.violations else None
+        return xml_errors(XmlError(error.code, error.message, field)), MEDIA_TYPE
     problem = Problem(
         title=type(error).__name__,
         status=error.status,

@@ -1,14 +1,43 @@
 """Messages: what a user is told on all their phones.
 
 `MessagesService.fan_out` writes a push, with its delivery, for each push token of a user, in the unit of work of
-whatever there is to tell; operations and calls use it as well. `LocalStreams` is the other end of the `local` push
-provider: the connection that a phone keeps open. What a back end sends itself, and the inbox, come here later.
+whatever there is to tell, and a notice that says of each push token why it was used or not; operations and campaigns
+use it as well. `MessageSending` is what a back end tells a user itself, `Inbox` what stays on the server until it is
+read. `Tracing` answers why a push was or was not sent, and what became of it. `LocalStreams` is the other end of the
+`local` push provider: the connection that a phone keeps open.
 """
 
 from __future__ import annotations
 
+from ringback.messages.campaigns import Campaigns
+from ringback.messages.inbox import Inbox
 from ringback.messages.model import Notice
-from ringback.messages.service import MessagesService, PushTargets
+from ringback.messages.model_tracing import PushesWanted
+from ringback.messages.needs import PushTargets
+from ringback.messages.schema_campaigns import NewCampaign, UserIds
+from ringback.messages.schema_campaigns import detail_of as campaign_detail
+from ringback.messages.schema_campaigns import item_of as campaign_item
+from ringback.messages.sending import MessageSending
+from ringback.messages.service import MessagesService
+from ringback.messages.showing import show_trace
 from ringback.messages.stream import LocalStreams, Registrations, StreamLimits
+from ringback.messages.tracing import Tracing
 
-__all__ = ["LocalStreams", "MessagesService", "Notice", "PushTargets", "Registrations", "StreamLimits"]
+__all__ = [
+    "Campaigns",
+    "Inbox",
+    "LocalStreams",
+    "MessageSending",
+    "MessagesService",
+    "NewCampaign",
+    "Notice",
+    "PushTargets",
+    "PushesWanted",
+    "Registrations",
+    "StreamLimits",
+    "Tracing",
+    "UserIds",
+    "campaign_detail",
+    "campaign_item",
+    "show_trace",
+]

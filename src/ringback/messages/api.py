@@ -1,48 +1,33 @@
-"""What phones call: the stream of `local` pushes."""
+"""All handlers of the room but those of campaigns."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from litestar.response import Stream
-
-from ringback.devices import MacTokenCheck, MacTokenOutcome, read_token_header
-from ringback.errors import MacTokenInvalid
-from ringback.http import Req, Routes, mobile
+from ringback.clock import Clock
+from ringback.http import IdempotencyKeys, Routes
+from ringback.messages import api_cloud, api_inbox, api_native, api_stream
+from ringback.messages.inbox import Inbox
+from ringback.messages.needs import Phones
+from ringback.messages.sending import MessageSending
 from ringback.messages.stream import LocalStreams
-from ringback.protocols.powerauth.headers import TOKEN_HEADER
-from ringback.store import Store, Tx
+from ringback.messages.tracing import Tracing
+from ringback.store import Store
 
 
-class MacTokens(Protocol):
-    """Who checks MAC tokens."""
-
-    async def check_mac_token(self, tx: Tx, check: MacTokenCheck) -> MacTokenOutcome:
-        """Checks the header and spends its nonce."""
-        ...
-
-
-def routes(store: Store, devices: MacTokens, streams: LocalStreams) -> Routes:
+def routes(
+    store: Store,
+    clock: Clock,
+    devices: Phones,
+    streams: LocalStreams,
+    *,
+    sending: MessageSending,
+    inbox: Inbox,
+    tracing: Tracing,
+    idempotency_keys: IdempotencyKeys,
+) -> Routes:
     """The handlers."""
-
-    @mobile.get(
-        "/api/push/local/stream",
-        tag="Push",
-        operation_id="localPushStream",
-        summary="Pushes of kind `local` as Server-Sent Events; resumes after Last-Event-ID.",
-        header=(TOKEN_HEADER,),
-        optional_header=("Last-Event-ID",),
-        media_type="text/event-stream",
+    return (
+        api_stream.routes(store, devices, streams)
+        + api_cloud.routes(store, sending, inbox)
+        + api_inbox.routes(store, devices, inbox, clock)
+        + api_native.routes(store, sending, tracing, idempotency_keys)
     )
-    async def local_push_stream(request: Req) -> Stream:
-        check = MacTokenCheck(read_token_header(request.headers))
-        outcome = await store.write(devices.check_mac_token, check)
-        if not outcome.valid:
-            raise MacTokenInvalid
-        return Stream(
-            streams.open(outcome.registration_id, request.headers.get("Last-Event-ID")),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
-
-    return Routes(public=[local_push_stream])

@@ -18,8 +18,8 @@ from ringback.errors import (
     OperationRequiresActivationFlag,
 )
 from ringback.http import Ok, Req, Routes, decode, mobile, remote_address
+from ringback.languages import preferred_languages
 from ringback.operations.answers import Answer
-from ringback.operations.languages import preferred_languages
 from ringback.operations.model import Verdict
 from ringback.operations.needs import Phones
 from ringback.operations.phone_view import format_time, show_operation

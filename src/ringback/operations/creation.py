@@ -9,11 +9,11 @@ import msgspec
 from ringback.clock import Clock, Randomness, new_id
 from ringback.errors import AppNotFound, TemplateNotFound, invalid_field
 from ringback.events import Events, OperationChanged
+from ringback.languages import DEFAULT_LANGUAGE, choose, without_region
 from ringback.messages import Notice
 from ringback.operations import queries
 from ringback.operations.data import build_data
-from ringback.operations.languages import choose
-from ringback.operations.model import DEFAULT_LANGUAGE, Operation, Template
+from ringback.operations.model import Operation, Template
 from ringback.operations.schema_cloud import CreateOperation
 from ringback.store import Tx
 
@@ -68,9 +68,8 @@ class Creation:
         operation = self._build(command, template, registration_id, user_id)
 
         if user_id is not None and not operation.silent:
-            await self._messages.fan_out(
-                tx, _notice(operation, user_id, app_ids, choose(texts, [_language(command.language)]))
-            )
+            shown = choose(texts, [without_region(command.language or DEFAULT_LANGUAGE)])
+            await self._messages.fan_out(tx, _notice(operation, user_id, app_ids, shown))
         await tx.run(queries.insert_operation, *msgspec.structs.astuple(operation))
         await tx.run(queries.insert_operation_apps, operation.id, _encode(app_ids).decode())
         await self._audit.record(
@@ -160,8 +159,3 @@ def _notice(operation: Operation, user_id: str, app_ids: list[str], texts: Ready
         operation_id=operation.id,
         deadline_ms=operation.expires_at,
     )
-
-
-def _language(asked: str | None) -> str:
-    """`cs-CZ` and `cs_CZ` mean the texts of `cs`."""
-    return (asked or DEFAULT_LANGUAGE).lower().replace("_", "-").partition("-")[0]

@@ -18,7 +18,6 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     ("PENDING", "EXPIRE"): "EXPIRED",
     ("PENDING", "FAIL"): "FAILED",
 }
-DEFAULT_LANGUAGE = "en"
 _decode_parameters = msgspec.json.Decoder(dict[str, str]).decode
 _decode_additional = msgspec.json.Decoder(dict[str, Any]).decode
 decode_signature_types = msgspec.json.Decoder(list[str]).decode

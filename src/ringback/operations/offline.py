@@ -18,8 +18,8 @@ from ringback.errors import (
     RegistrationNotFound,
     RegistrationRefused,
 )
+from ringback.languages import DEFAULT_LANGUAGE
 from ringback.operations.lifecycle import EXPIRY
-from ringback.operations.model import DEFAULT_LANGUAGE
 from ringback.operations.reading import find, is_for
 from ringback.principal import device
 from ringback.protocols.powerauth.offline_qr import BIOMETRY, OFFLINE_URI, OfflineOperation, operation_lines

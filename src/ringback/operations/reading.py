@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ringback.languages import choose
 from ringback.operations import queries
-from ringback.operations.languages import choose
 from ringback.operations.model import FoundOperation, Operation, Status
 from ringback.operations.rendering import ReadyTexts
 from ringback.store import Tx

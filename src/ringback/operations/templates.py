@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ringback.errors import NativeTemplateNotFound, TemplateExists, invalid_field
+from ringback.languages import DEFAULT_LANGUAGE
 from ringback.operations import queries
-from ringback.operations.model import DEFAULT_LANGUAGE, Template
+from ringback.operations.model import Template
 from ringback.operations.schema_native import OperationTemplate, SignatureType, TemplateContent
 from ringback.operations.schema_texts import AmountText, KeyValueText, TemplateTexts, TextsContent
 from ringback.operations.texts import (

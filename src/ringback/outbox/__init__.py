@@ -11,36 +11,46 @@ name: push and callback now; mail and SMS later. `read_history` tells what becam
 from __future__ import annotations
 
 from ringback.outbox.history import Attempt, PastDelivery, forget_history, read_history
+from ringback.outbox.looking import read_deliveries
 from ringback.outbox.model import (
+    BulkChannel,
     Channel,
     Circuit,
     Delivered,
     Delivery,
+    Earlier,
     Ending,
     GiveUp,
     NewDelivery,
     OutboxLimits,
+    Outcome,
     Result,
     RetryLater,
+    Settled,
     State,
 )
 from ringback.outbox.service import Outbox
 
 __all__ = [
     "Attempt",
+    "BulkChannel",
     "Channel",
     "Circuit",
     "Delivered",
     "Delivery",
+    "Earlier",
     "Ending",
     "GiveUp",
     "NewDelivery",
     "Outbox",
     "OutboxLimits",
+    "Outcome",
     "PastDelivery",
     "Result",
     "RetryLater",
+    "Settled",
     "State",
     "forget_history",
+    "read_deliveries",
     "read_history",
 ]

@@ -6,7 +6,7 @@ A LEASED row's `next_attempt_at` is the end of its lease: one index answers what
 
 from __future__ import annotations
 
-from ringback.outbox.model import Delivery, LeaseLost
+from ringback.outbox.model import Delivery
 from ringback.store import Command, Query, columns
 
 insert_delivery = Command(
@@ -14,6 +14,24 @@ insert_delivery = Command(
     "A new delivery, ready at once.",
     "INSERT INTO deliveries(id, channel, destination, state, payload, attempts, next_attempt_at, deadline_at,"
     " created_at) VALUES ($1, $2, $3, 'READY', $4, 0, $5, $6, $5)",
+)
+
+_INSERT = """INSERT INTO deliveries(id, channel, destination, state, payload, attempts, next_attempt_at, lease_until,
+    deadline_at, created_at) SELECT {columns}"""
+insert_deliveries = Command(
+    "insert_deliveries",
+    "New deliveries, ready at once or held already; $1 is a JSON list.",
+    _INSERT.format(
+        columns="value ->> 'id', value ->> 'channel', value ->> 'destination', value ->> 'state',"
+        " value ->> 'payload', value ->> 'attempts', value ->> 'next_attempt_at', value ->> 'lease_until',"
+        " value ->> 'deadline_at', value ->> 'created_at' FROM json_each($1)"
+    ),
+    postgres=_INSERT.format(
+        columns="id, channel, destination, state, payload, attempts, next_attempt_at, lease_until, deadline_at,"
+        " created_at FROM json_to_recordset($1::json) AS d(id text, channel text, destination text, state text,"
+        " payload text, attempts integer, next_attempt_at bigint, lease_until bigint, deadline_at bigint,"
+        " created_at bigint)"
+    ),
 )
 
 # $1 channel, $2 end of the lease, $3 now, $4 how many, $5 JSON object: places left by destination, $6 places of others.
@@ -49,20 +67,46 @@ claim_deliveries = Query(
     FROM chosen WHERE deliveries.id = chosen.id RETURNING {columns(Delivery, "deliveries")}""",
 )
 
-settle_delivery = Command(
-    "settle_delivery",
-    "What became of an attempt: DONE, DEAD, or READY again.",
-    "UPDATE deliveries SET state = $3, next_attempt_at = $4, lease_until = NULL, finished_at = $5, last_error = $6"
-    " WHERE id = $1 AND attempts = $2 AND state = 'LEASED'",
-    expect_one=True,
-    otherwise=LeaseLost,
+_SETTLE = """UPDATE deliveries SET state = s.state, attempts = s.attempt, next_attempt_at = s.retry_at,
+    lease_until = NULL, finished_at = s.finished_at, last_error = s.reason FROM {settled}
+    WHERE deliveries.id = s.id AND deliveries.attempts = s.fence AND deliveries.state = 'LEASED'
+    RETURNING deliveries.id"""
+settle_deliveries = Query(
+    "settle_deliveries",
+    "What became of attempts: DONE, DEAD, or READY again; $1 is a JSON list. Returns the ids that were still held.",
+    _SETTLE.format(
+        settled="(SELECT value ->> 'id' AS id, value ->> 'fence' AS fence, value ->> 'attempt' AS attempt,"
+        " value ->> 'state' AS state, value ->> 'retry_at' AS retry_at, value ->> 'finished_at' AS finished_at,"
+        " value ->> 'reason' AS reason FROM json_each($1)) AS s"
+    ),
+    writes=True,
+    postgres=_SETTLE.format(
+        settled="json_to_recordset($1::json) AS s(id text, fence integer, attempt integer, state text,"
+        " retry_at bigint, finished_at bigint, reason text)"
+    ),
 )
 
-insert_attempt = Command(
-    "insert_attempt",
-    "The record of one attempt.",
-    "INSERT INTO delivery_attempts(delivery_id, attempt, at, outcome, detail, duration_ms)"
-    " VALUES ($1, $2, $3, $4, $5, $6)",
+_INSERT_ATTEMPTS = """INSERT INTO delivery_attempts(delivery_id, attempt, at, outcome, detail, duration_ms)
+    SELECT {columns}"""
+insert_attempts = Command(
+    "insert_attempts",
+    "The record of attempts; $1 is a JSON list.",
+    _INSERT_ATTEMPTS.format(
+        columns="value ->> 'id', value ->> 'attempt', value ->> 'at', value ->> 'outcome', value ->> 'detail',"
+        " value ->> 'duration_ms' FROM json_each($1)"
+    ),
+    postgres=_INSERT_ATTEMPTS.format(
+        columns="id, attempt, at, outcome, detail, duration_ms FROM json_to_recordset($1::json)"
+        " AS a(id text, attempt integer, at bigint, outcome text, detail text, duration_ms integer)"
+    ),
+)
+
+hurry_deliveries = Command(
+    "hurry_deliveries",
+    "What waits for a destination is due now.",
+    "UPDATE deliveries SET next_attempt_at = $3"
+    " WHERE channel = $1 AND destination = $2 AND state IN ('READY', 'LEASED') AND state = 'READY'"
+    " AND next_attempt_at > $3",
 )
 
 release_delivery = Command(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,26 +13,32 @@ from ringback.clock import Clock, Randomness, new_id
 from ringback.outbox import queries
 from ringback.outbox.backoff import pause_ms
 from ringback.outbox.history import id_made_at
+from ringback.outbox.lane import Lane
 from ringback.outbox.model import (
+    BulkChannel,
     Channel,
     Circuit,
     Delivered,
     Delivery,
     Ending,
-    Event,
     GiveUp,
     NewDelivery,
     OutboxLimits,
-    Result,
+    Outcome,
     RetryLater,
+    Settled,
     State,
     next_state,
 )
-from ringback.outbox.worker import Plug, Worker
+from ringback.outbox.plug import OneByOne, Plug
 from ringback.store import SqliteStore, Store, Tx
 
 WAKE_CHANNEL = "outbox"
+logger = logging.getLogger(__name__)
+HURRY_CHANNEL = "outbox hurry"
 _TEXT_LIMIT = 1000
+_OUTCOMES = {Delivered: "DELIVERED", GiveUp: "REFUSED", RetryLater: "FAILED"}
+_encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
@@ -62,32 +70,58 @@ class Outbox:
         channel: Channel,
         *,
         per_destination: int = 8,
+        in_flight: int | None = None,
         on_end: Ending | None = None,
         circuit: Circuit | None = None,
     ) -> None:
         """Plugs a channel in; before `run`. At most `per_destination` attempts at a time go to one destination."""
-        self._plugs[name] = Plug(name, channel, per_destination, on_end, circuit)
+        self.register_bulk_channel(
+            name,
+            OneByOne(channel, on_end),
+            per_destination=per_destination,
+            in_flight=in_flight,
+            circuit=circuit,
+        )
+
+    def register_bulk_channel(
+        self,
+        name: str,
+        channel: BulkChannel[Any],
+        *,
+        per_destination: int = 8,
+        in_flight: int | None = None,
+        circuit: Circuit | None = None,
+    ) -> None:
+        """The same for a channel that reads and writes for many deliveries at once."""
+        self._plugs[name] = Plug(name, channel, per_destination, in_flight or self._limits.in_flight, circuit)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Delivers until `stop`; then ends what is under way, gives back the rest, and returns."""
         if self._sole_process:
             await self._store.write(self.release_all)
-        worker = Worker(self._store, self, self._limits, self._plugs, self._clock)
-        unsubscribe = self._store.subscribe(WAKE_CHANNEL, worker.wake)
+        lanes = [Lane(self._store, self, self._limits, plug, self._clock) for plug in self._plugs.values()]
+        ends = [
+            subscribe
+            for lane in lanes
+            for subscribe in (
+                self._store.subscribe(WAKE_CHANNEL, lane.wake),
+                self._store.subscribe(HURRY_CHANNEL, lane.hurry),
+            )
+        ]
         try:
-            await worker.run(stop)
+            async with asyncio.TaskGroup() as running:
+                for lane in lanes:
+                    running.create_task(lane.run(stop), name=f"outbox {lane.name}")
         finally:
-            unsubscribe()
+            for end in ends:
+                end()
 
     # units ------------------------------------------------------------------------------------------------------------
 
     async def enqueue(self, tx: Tx, delivery: NewDelivery) -> str:
         """Adds a delivery to the caller's unit; returns its id."""
         now = self._clock.now_ms()
-        delivery_id = new_id(self._clock, self._randomness)
-        deadline = delivery.deadline_ms
-        if deadline is None:
-            deadline = now + round(self._limits.deadline_seconds * 1000)
+        delivery_id = delivery.id or new_id(self._clock, self._randomness)
         await tx.run(
             queries.insert_delivery,
             delivery_id,
@@ -95,10 +129,60 @@ class Outbox:
             delivery.destination,
             delivery.payload.decode(),
             now,
-            deadline,
+            self._deadline(delivery, now),
         )
         tx.notify(WAKE_CHANNEL)
         return delivery_id
+
+    async def enqueue_all(self, tx: Tx, deliveries: Sequence[NewDelivery]) -> list[str]:
+        """Adds many deliveries in one statement; returns their ids in the same order."""
+        made = [self._new(delivery) for delivery in deliveries]
+        await self._insert(tx, made, state="READY", lease_until=None)
+        tx.notify(WAKE_CHANNEL)
+        return [one.id for one in made]
+
+    async def enqueue_held(self, tx: Tx, deliveries: Sequence[NewDelivery], lease_until: int) -> list[Delivery]:
+        """Adds deliveries whose first attempt the caller makes itself, and ends with `settle` before `lease_until`.
+
+        When the caller dies, they go the way of all others once the lease has run out.
+        """
+        made = [self._new(delivery, attempts=1) for delivery in deliveries]
+        await self._insert(tx, made, state="LEASED", lease_until=lease_until)
+        return made
+
+    async def _insert(self, tx: Tx, made: Sequence[Delivery], state: State, lease_until: int | None) -> None:
+        rows = [
+            {
+                **msgspec.structs.asdict(one),
+                "state": state,
+                "next_attempt_at": lease_until or one.created_at,
+                "lease_until": lease_until,
+            }
+            for one in made
+        ]
+        await tx.run(queries.insert_deliveries, _encode(rows).decode())
+
+    def _new(self, delivery: NewDelivery, attempts: int = 0) -> Delivery:
+        now = self._clock.now_ms()
+        return Delivery(
+            id=delivery.id or new_id(self._clock, self._randomness),
+            channel=delivery.channel,
+            destination=delivery.destination,
+            payload=delivery.payload.decode(),
+            attempts=attempts,
+            deadline_at=self._deadline(delivery, now),
+            created_at=now,
+        )
+
+    def _deadline(self, delivery: NewDelivery, now: int) -> int:
+        if delivery.deadline_ms is not None:
+            return delivery.deadline_ms
+        return now + round(self._limits.deadline_seconds * 1000)
+
+    async def hurry(self, tx: Tx, channel: str, destination: str) -> None:
+        """What waits for a destination is due now: whatever it failed for has been put right."""
+        await tx.run(queries.hurry_deliveries, channel, destination, self._clock.now_ms())
+        tx.notify(HURRY_CHANNEL)
 
     async def claim(
         self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int
@@ -122,33 +206,38 @@ class Outbox:
         """Whether the deadline has passed."""
         return delivery.deadline_at is not None and self._clock.now_ms() >= delivery.deadline_at
 
-    async def settle(
-        self, tx: Tx, delivery: Delivery, result: Result, duration_ms: int, on_end: Ending | None
-    ) -> State:
-        """Records an attempt and moves the delivery on; raises LeaseLost when somebody else has claimed it since."""
-        now = self._clock.now_ms()
-        event: Event
-        retry_at = now
-        reason: str | None = None
+    async def settle(self, tx: Tx, outcomes: Sequence[Outcome]) -> list[Settled]:
+        """Records attempts and moves their deliveries on.
+
+        Whose lease ran out and was taken by somebody else is left out: its result no longer counts.
+        """
+        settled = [self._decide(outcome) for outcome in outcomes]
+        rows = [_row(outcome, one) for outcome, one in zip(outcomes, settled, strict=True)]
+        held = {delivery_id for (delivery_id,) in await tx.all(queries.settle_deliveries, _encode(rows).decode())}
+        if len(held) < len(rows):
+            logger.info("%d deliveries took longer than their lease; somebody else has them", len(rows) - len(held))
+            settled = [one for one in settled if one.delivery.id in held]
+            rows = [row for row in rows if row.id in held]
+        if rows:
+            earlier = [
+                row for outcome in outcomes if outcome.earlier and outcome.delivery.id in held
+                for row in _earlier_rows(outcome)
+            ]  # fmt: skip
+            await tx.run(queries.insert_attempts, _encode(earlier + rows).decode())
+        return settled
+
+    def _decide(self, outcome: Outcome) -> Settled:
+        """What the result of an attempt means for its delivery."""
+        delivery, result = outcome.delivery, outcome.result
         if isinstance(result, Delivered):
-            event, outcome, detail = "DELIVERED", "DELIVERED", result.detail
-        elif isinstance(result, GiveUp):
-            event, outcome, detail = "GIVE_UP", "REFUSED", result.reason
-            reason = detail
-        else:
-            retry_at = now + self._pause_ms(delivery, result)
-            outcome, detail = "FAILED", result.reason
-            why_over = self._why_over(delivery, result, retry_at)
-            event = "RETRY" if why_over is None else "GIVE_UP"
-            reason = detail if why_over is None else f"{why_over}: {detail}"
-        detail, reason = _short(detail), _short(reason)
-        state = next_state("LEASED", event)
-        finished_at = None if state == "READY" else now
-        await tx.run(queries.settle_delivery, delivery.id, delivery.attempts, state, retry_at, finished_at, reason)
-        await tx.run(queries.insert_attempt, delivery.id, delivery.attempts, now, outcome, detail, duration_ms)
-        if on_end is not None and finished_at is not None:
-            await on_end(tx, delivery, state, reason)
-        return state
+            return Settled(delivery, result, next_state("LEASED", "DELIVERED"), None)
+        if isinstance(result, GiveUp):
+            return Settled(delivery, result, next_state("LEASED", "GIVE_UP"), _short(result.reason))
+        retry_at = self._clock.now_ms() + self._pause_ms(delivery, result)
+        why_over = self._why_over(delivery, result, retry_at)
+        if why_over is not None:
+            return Settled(delivery, result, next_state("LEASED", "GIVE_UP"), _short(f"{why_over}: {result.reason}"))
+        return Settled(delivery, result, next_state("LEASED", "RETRY"), _short(result.reason), retry_at)
 
     def _pause_ms(self, delivery: Delivery, result: RetryLater) -> int:
         if result.pause_seconds is None:
@@ -183,6 +272,53 @@ class Outbox:
         for (delivery_id,) in finished:
             await tx.run(queries.delete_delivery, delivery_id)
         return len(finished)
+
+
+class _Row(msgspec.Struct):
+    """What both statements of `settle` need of one attempt; the second one alone of an earlier one."""
+
+    id: str
+    attempt: int
+    at: int
+    outcome: str
+    detail: str | None
+    duration_ms: int
+    fence: int = 0
+    state: str = ""
+    retry_at: int = 0
+    finished_at: int | None = None
+    reason: str | None = None
+
+
+def _row(outcome: Outcome, settled: Settled) -> _Row:
+    delivery, result = outcome.delivery, outcome.result
+    return _Row(
+        id=delivery.id,
+        attempt=delivery.attempts + len(outcome.earlier),
+        at=outcome.at,
+        outcome=_OUTCOMES[type(result)],
+        detail=_short(result.detail if isinstance(result, Delivered) else result.reason),
+        duration_ms=outcome.duration_ms,
+        fence=delivery.attempts,
+        state=settled.state,
+        retry_at=settled.retry_at or outcome.at,
+        finished_at=None if settled.state == "READY" else outcome.at,
+        reason=settled.reason,
+    )
+
+
+def _earlier_rows(outcome: Outcome) -> list[_Row]:
+    return [
+        _Row(
+            id=outcome.delivery.id,
+            attempt=outcome.delivery.attempts + number,
+            at=one.at,
+            outcome="FAILED",
+            detail=_short(one.reason),
+            duration_ms=one.duration_ms,
+        )
+        for number, one in enumerate(outcome.earlier)
+    ]
 
 
 def _short(text: str | None) -> str | None:

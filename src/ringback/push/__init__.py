@@ -9,20 +9,90 @@ instead of going through Apple, Google or Huawei: it writes what it was given in
 
 from __future__ import annotations
 
+from ringback.push.apns import ApnsProvider
+from ringback.push.call_lane import CALL_KINDS, CallPushes, NewCallPush
 from ringback.push.channel import Provider, PushChannel
+from ringback.push.content import CallContent, Content, LiveActivity
+from ringback.push.credentials import (
+    HEALTH,
+    ApnsCertificate,
+    ApnsTokenKey,
+    Credential,
+    CredentialKind,
+    CredentialSource,
+    Environment,
+    FcmServiceAccount,
+    Form,
+    Health,
+    StoredCredential,
+    TrialAnswer,
+    WebPushKeys,
+    destination_of,
+    from_secret,
+    kind_of,
+    uncompressed_point,
+)
+from ringback.push.fcm import FcmProvider
 from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
+from ringback.push.makers import ProviderMakers, ProviderUrls
 from ringback.push.model import LocalPush, NewPush, Push
-from ringback.push.service import CHANNEL, Pushes
+from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
+from ringback.push.payloads import unusable_extra
+from ringback.push.pools import PoolSettings
+from ringback.push.provider_tokens import ProviderTokens
+from ringback.push.service import CAMPAIGN_CHANNEL, CHANNEL, CHANNELS, Pushes
+from ringback.push.tokens import PushTokens
+from ringback.push.trials import CredentialTrials
+from ringback.push.webpush import WebPushProvider
 
 __all__ = [
+    "CALL_KINDS",
+    "CAMPAIGN_CHANNEL",
     "CHANNEL",
+    "CHANNELS",
+    "HEALTH",
+    "KEEP",
+    "ApnsCertificate",
+    "ApnsProvider",
+    "ApnsTokenKey",
+    "CallContent",
+    "CallPushes",
+    "Content",
+    "Credential",
+    "CredentialKind",
+    "CredentialSource",
+    "CredentialTrials",
+    "Environment",
+    "FcmProvider",
+    "FcmServiceAccount",
+    "Form",
+    "Health",
+    "Keep",
+    "LiveActivity",
     "LocalMailbox",
     "LocalProvider",
     "LocalPush",
+    "NewCallPush",
     "NewPush",
+    "PoolSettings",
     "Provider",
+    "ProviderMakers",
+    "ProviderTokens",
+    "ProviderUrls",
     "Push",
     "PushChannel",
+    "PushToken",
+    "PushTokens",
     "Pushes",
+    "StoredCredential",
+    "TokenOwner",
+    "TrialAnswer",
+    "WebPushKeys",
+    "WebPushProvider",
+    "destination_of",
+    "from_secret",
+    "kind_of",
+    "uncompressed_point",
+    "unusable_extra",
     "wake_channel",
 ]

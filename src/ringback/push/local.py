@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
 from uuid import UUID
 
 from ringback.clock import Clock, Randomness, new_id
 from ringback.outbox import Delivered, Result
 from ringback.push import queries
-from ringback.push.model import LocalPush, Push
+from ringback.push.model import LocalPush
 from ringback.store import Store, Tx
 
 KEPT_MS = 86_400_000
@@ -18,6 +19,25 @@ def wake_channel(registration_id: str) -> str:
     return f"local_push:{registration_id}"
 
 
+class Mail(Protocol):
+    """What this provider needs of a push."""
+
+    @property
+    def id(self) -> str:
+        """The push's id."""
+        ...
+
+    @property
+    def registration_id(self) -> str | None:
+        """Whose mailbox it goes into."""
+        ...
+
+    @property
+    def payload(self) -> str:
+        """The JSON that the phone gets."""
+        ...
+
+
 class LocalProvider:
     """Puts pushes into mailboxes: each exactly once, in an order that a reader can rely on."""
 
@@ -26,12 +46,12 @@ class LocalProvider:
         self._clock = clock
         self._randomness = randomness
 
-    async def send(self, push: Push) -> Result:
+    async def send(self, push: Mail) -> Result:
         """Puts the push into the mailbox of its registration, unless it has been there already."""
         await self._store.write(self.put, push)
         return Delivered()
 
-    async def put(self, tx: Tx, push: Push) -> None:
+    async def put(self, tx: Tx, push: Mail) -> None:
         """The unit. The push is marked in it, so that a delivery that comes again finds it done."""
         await tx.one(queries.lock_mailbox, push.registration_id)
         current = await tx.one(queries.push_by_id, push.id)
@@ -44,7 +64,7 @@ class LocalProvider:
         now = self._clock.now_ms()
         await tx.run(queries.insert_local_push, local_id, push.registration_id, push.payload, now)
         await tx.run(queries.end_push, push.id, "DELIVERED", None)
-        tx.notify(wake_channel(push.registration_id))
+        tx.notify(wake_channel(push.registration_id or ""))
 
 
 class LocalMailbox:

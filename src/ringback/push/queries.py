@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from ringback.push.model import LocalPush, Push
+from ringback.push.model import LocalPush, Push, WaitingPush
 from ringback.store import Command, Query, columns
 
 insert_push = Command(
     "insert_push",
     "A new push.",
-    f"INSERT INTO pushes({columns(Push)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    f"INSERT INTO pushes({columns(Push)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+)
+
+_INSERT_PUSHES = f"""INSERT INTO pushes({columns(Push)}) SELECT {{columns}}"""
+insert_pushes = Command(
+    "insert_pushes",
+    "New pushes; $1 is a JSON list.",
+    _INSERT_PUSHES.format(
+        columns=", ".join(f"value ->> '{field}'" for field in Push.__struct_fields__) + " FROM json_each($1)"
+    ),
+    postgres=_INSERT_PUSHES.format(columns=f"{columns(Push)} FROM json_populate_recordset(NULL::pushes, $1::json)"),
 )
 
 push_by_id = Query("push_by_id", "One push.", f"SELECT {columns(Push)} FROM pushes WHERE id = $1", row=Push, locks=True)
+
+_WAITING_COLUMNS = (
+    "p.id, p.app_id, p.registration_id, p.push_token_id, p.kind, p.payload, p.status, t.id IS NOT NULL AS has_token,"
+    " t.push_token, t.environment, t.encryption_key_sealed, t.suspended, t.registered_at"
+)
+_WAITING = f"""SELECT {_WAITING_COLUMNS} FROM {{wanted}}
+    LEFT JOIN push_tokens AS t ON t.id = p.push_token_id"""
+waiting_pushes = Query(
+    "waiting_pushes",
+    "Pushes that are to be sent, with what their push tokens are now; $1 is a JSON list of ids.",
+    _WAITING.format(wanted="json_each($1) AS wanted CROSS JOIN pushes AS p ON p.id = wanted.value"),
+    row=WaitingPush,
+    postgres=_WAITING.format(
+        wanted="json_array_elements_text($1::json) AS wanted(id) JOIN pushes AS p ON p.id = wanted.id"
+    ),
+)
+
+_END = """UPDATE pushes SET status = e.status, reason = e.reason, provider_id = e.provider_id FROM {ended}
+    WHERE pushes.id = e.id AND pushes.status = 'QUEUED'"""
+end_pushes = Command(
+    "end_pushes",
+    "Pushes are delivered or have failed; $1 is a JSON list. What is not QUEUED stays as it is.",
+    _END.format(
+        ended="(SELECT value ->> 'id' AS id, value ->> 'status' AS status, value ->> 'reason' AS reason,"
+        " value ->> 'provider_id' AS provider_id FROM json_each($1)) AS e"
+    ),
+    postgres=_END.format(ended="json_to_recordset($1::json) AS e(id text, status text, reason text, provider_id text)"),
+)
 
 # No row is fine: the local provider has marked its push already.
 end_push = Command(

@@ -26,6 +26,16 @@ push_tokens_of_user = Query(
     f"{_SELECT} WHERE user_id = $1",
     row=PushToken,
 )
+users_reached = Query(
+    "users_reached_by_app",
+    "The users whom an app can reach, by id, after one of them.",
+    "SELECT DISTINCT user_id FROM push_tokens WHERE app_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
+)
+count_users_reached = Query(
+    "count_users_reached_by_app",
+    "How many users an app can reach.",
+    "SELECT count(DISTINCT user_id) FROM push_tokens WHERE app_id = $1",
+)
 release_push_token = Command(
     "release_push_token",
     "Takes a push token from whoever had it before.",

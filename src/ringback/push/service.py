@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from ringback.clock import Clock, Randomness, new_id
-from ringback.outbox import Delivery, NewDelivery, Outbox, State
+from ringback.clock import Clock, Randomness, first_id_at, new_id
+from ringback.outbox import NewDelivery, Outbox
 from ringback.push import queries
-from ringback.push.model import TRANSITIONS, NewPush
+from ringback.push.content import encode_content
+from ringback.push.credentials import destination_of
+from ringback.push.model import NewPush, Push
+from ringback.push.payloads import local_payload
 from ringback.store import Tx
 
 CHANNEL = "push"
+CAMPAIGN_CHANNEL = "campaign"
+"""A lane of its own, so that a campaign to a million users delays nobody's operation."""
+CHANNELS = (CHANNEL, CAMPAIGN_CHANNEL)
 KEPT_MS = 30 * 86_400_000
 """How long one can ask what became of a push; no delivery is tried for so long."""
+NOTHING_MORE = b"{}"
+"""The payload of a delivery: the push has its id, and is read when it is sent."""
 _encode = msgspec.json.Encoder().encode
-
-
-class Ticket(msgspec.Struct, frozen=True, rename="camel"):
-    """The outbox's payload: which push, of which kind."""
-
-    push_id: str
-    kind: str
 
 
 class Pushes:
@@ -36,38 +37,61 @@ class Pushes:
 
     async def queue(self, tx: Tx, new: NewPush) -> str:
         """Adds a push and its delivery; returns the push id. Without a provider the push is FAILED at once."""
+        push = self.make(new)
+        await tx.run(queries.insert_push, *msgspec.structs.astuple(push))
+        if push.status == "QUEUED":
+            await self._outbox.enqueue(tx, delivery_of(push, new.deadline_ms))
+        return push.id
+
+    async def queue_all(self, tx: Tx, pushes: Sequence[NewPush]) -> list[str]:
+        """The same for many, in two statements; returns the push ids in their order."""
+        if len(pushes) <= 1:
+            return [await self.queue(tx, new) for new in pushes]
+        made = [self.make(new) for new in pushes]
+        await tx.run(queries.insert_pushes, _encode(made).decode())
+        deliveries = [
+            delivery_of(push, new.deadline_ms)
+            for push, new in zip(made, pushes, strict=True)
+            if push.status == "QUEUED"
+        ]
+        if deliveries:
+            await self._outbox.enqueue_all(tx, deliveries)
+        return [push.id for push in made]
+
+    def make(self, new: NewPush) -> Push:
+        """The row of a new push, with an id of its own; a content that names a push already goes on to name it."""
         now = self._clock.now_ms()
         push_id = new_id(self._clock, self._randomness)
-        payload = _encode({"pushId": push_id, **new.content, "timestampCreated": now}).decode()
+        content = msgspec.structs.replace(new.content, push_id=new.content.push_id or push_id, created_at=now)
         possible = new.kind in self._kinds
-        await tx.run(
-            queries.insert_push,
-            push_id,
-            new.app_id,
-            new.user_id,
-            new.registration_id,
-            new.kind,
-            payload,
-            new.operation_id,
-            now,
-            "QUEUED" if possible else "FAILED",
-            None if possible else f"no provider for {new.kind}",
+        return Push(
+            id=push_id,
+            notice_id=new.notice_id,
+            campaign_id=new.campaign_id,
+            app_id=new.app_id,
+            user_id=new.user_id,
+            registration_id=new.registration_id,
+            push_token_id=new.push_token_id,
+            kind=new.kind,
+            payload=local_payload(content).decode() if new.kind == "local" else encode_content(content),
+            operation_id=new.operation_id,
+            created_at=now,
+            status="QUEUED" if possible else "FAILED",
+            reason=None if possible else f"no provider for {new.kind}",
         )
-        if possible:
-            # Providers are reached with an app's credentials, so that is what may be dead as a whole.
-            destination = f"{new.kind}:{new.app_id}"
-            ticket = _encode(Ticket(push_id, new.kind))
-            await self._outbox.enqueue(tx, NewDelivery(CHANNEL, destination, ticket, new.deadline_ms))
-        return push_id
-
-    async def ended(self, tx: Tx, delivery: Delivery, state: State, reason: str | None) -> None:
-        """The outbox's word on a delivery, in the unit that settles it."""
-        ticket = msgspec.json.decode(delivery.payload, type=Ticket)
-        status = TRANSITIONS["QUEUED", "DELIVERED" if state == "DONE" else "GIVE_UP"]
-        await tx.run(queries.end_push, ticket.push_id, status, reason)
 
     async def purge(self, tx: Tx, limit: int) -> int:
         """Unit for the job: forgets up to `limit` pushes older than 30 days; returns how many."""
         before = self._clock.now_ms() - KEPT_MS
-        digits = f"{before:012x}"
-        return len(await tx.all(queries.purge_pushes, f"{digits[:8]}-{digits[8:]}", before, limit))
+        return len(await tx.all(queries.purge_pushes, first_id_at(before), before, limit))
+
+
+def delivery_of(push: Push, deadline_ms: int | None) -> NewDelivery:
+    """The delivery of a push: under the same id, to the credential that providers are reached with."""
+    channel = CHANNEL if push.campaign_id is None else CAMPAIGN_CHANNEL
+    return NewDelivery(channel, destination_of_push(push.kind, push.app_id), NOTHING_MORE, deadline_ms, push.id)
+
+
+def destination_of_push(kind: str, app_id: str) -> str:
+    """The outbox's destination: what may be dead as a whole. PushKit shares the credential of APNs."""
+    return destination_of("apns", app_id) if kind == "apns-voip" else f"{kind}:{app_id}"

@@ -74,6 +74,15 @@ class PushTokens:
         """Every push token of a user, in every app, suspended ones too."""
         return await tx.all(queries.push_tokens_of_user, user_id)
 
+    async def users_reached(self, tx: Tx, app_id: str, after_user_id: str, limit: int) -> list[str]:
+        """Up to `limit` users that the app has push tokens of, by id, after `after_user_id`."""
+        return [user_id for (user_id,) in await tx.all(queries.users_reached, app_id, after_user_id, limit)]
+
+    async def count_users_reached(self, tx: Tx, app_id: str) -> int:
+        """How many users the app has push tokens of; for a unit that only reads: it counts."""
+        counted: list[tuple[int]] = await tx.all(queries.count_users_reached, app_id)
+        return counted[0][0]
+
     async def of_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> PushToken | None:
         """The push token of a UDS device."""
         return await tx.one(queries.push_token_of_uds_device, user_id, device_pkid)

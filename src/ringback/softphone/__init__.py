@@ -17,6 +17,7 @@ from ringback.softphone.errors import (
     ConfigurationRefused,
     FactorNotAllowedOffline,
     FactorsRefused,
+    InboxMessageUnknown,
     MacTokenRefused,
     NotActivated,
     OperationLinkRefused,
@@ -31,6 +32,7 @@ from ringback.softphone.errors import (
     SignatureRefused,
     StateUnusable,
 )
+from ringback.softphone.inbox import InboxItem, InboxMessage
 from ringback.softphone.offline import OfflineAnswer
 from ringback.softphone.phone import Activated, Phone
 from ringback.softphone.push_stream import Push, PushStream
@@ -47,6 +49,9 @@ __all__ = [
     "ConfigurationRefused",
     "FactorNotAllowedOffline",
     "FactorsRefused",
+    "InboxItem",
+    "InboxMessage",
+    "InboxMessageUnknown",
     "MacTokenRefused",
     "MemoryState",
     "NotActivated",

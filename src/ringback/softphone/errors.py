@@ -10,6 +10,7 @@ PhoneError
 ├── ServerUnreachable       no answer came
 ├── ServerNotGenuine        an answer came that the real server cannot have sent
 ├── OperationUnknown        the operation is not in this phone's list
+├── InboxMessageUnknown     the message is not in this phone's inbox
 ├── OperationLinkRefused    the link or QR code does not lead to an operation
 ├── QrRefused               the QR code of an offline request is not genuine
 ├── FactorNotAllowedOffline these factors cannot answer an offline request
@@ -64,6 +65,10 @@ class ServerNotGenuine(PhoneError):
 
 class OperationUnknown(PhoneError):
     """There is no such pending operation for this phone; `ringback phone list` shows those that are."""
+
+
+class InboxMessageUnknown(PhoneError):
+    """There is no such message in this phone's inbox; `ringback phone inbox list` shows those that are."""
 
 
 class OperationLinkRefused(PhoneError):

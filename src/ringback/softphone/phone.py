@@ -20,6 +20,7 @@ from ringback.softphone.configuration import read_code, read_configuration
 from ringback.softphone.detail import DetailAnswer, PhoneDetail
 from ringback.softphone.encrypted import begin_encrypted, finish_encrypted
 from ringback.softphone.http import PhoneConnection
+from ringback.softphone.inbox import InboxOfPhone
 from ringback.softphone.operations import OperationsOfPhone
 from ringback.softphone.push_stream import STREAM_PATH, PushStream
 from ringback.softphone.recovery import (
@@ -58,7 +59,7 @@ class Activated(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     recovery: ActivationRecovery | None = None
 
 
-class Phone(OperationsOfPhone):
+class Phone(OperationsOfPhone, InboxOfPhone):
     """One phone. Every method raises `PhoneError`s, whose messages are for people; `async with` closes the connection.
 
     Signed requests go one after the other, since the server follows the counter only forward; the new counter is saved

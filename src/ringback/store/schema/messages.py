@@ -36,6 +36,7 @@ campaigns = Table(
     number("users"),
     number("position"),
     text("last_user_id", optional=True),
+    number("users_done"),
     number("users_told"),
     number("pushes"),
     text("created_by"),

@@ -30,7 +30,9 @@ push_tokens = Table(
     moment("registered_at"),
     number("version"),
     UniqueConstraint("app_id", "kind", "push_token"),
-    Index(None, "user_id", "app_id"),
+    Index(None, "user_id"),
+    # Everybody whom an app can reach, user by user.
+    Index(None, "app_id", "user_id"),
     Index(
         "uq_push_tokens_registration_id_kind",
         "registration_id",

@@ -54,7 +54,8 @@ def _push_tokens() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_push_tokens"),
         sa.UniqueConstraint("app_id", "kind", "push_token", name="uq_push_tokens_app_id_kind_push_token"),
     )
-    op.create_index("ix_push_tokens_user_id_app_id", "push_tokens", ["user_id", "app_id"])
+    op.create_index("ix_push_tokens_app_id_user_id", "push_tokens", ["app_id", "user_id"])
+    op.create_index("ix_push_tokens_user_id", "push_tokens", ["user_id"])
     op.create_index(
         "uq_push_tokens_registration_id_kind",
         "push_tokens",
@@ -175,6 +176,7 @@ def _campaigns() -> None:
         sa.Column("users", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last_user_id", sa.Text(), nullable=True),
+        sa.Column("users_done", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("users_told", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("pushes", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),

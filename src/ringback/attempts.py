@@ -1,4 +1,4 @@
-"""How many wrong guesses one sender has a minute: an address with activation codes, a registration with digits."""
+"""How many wrong guesses one sender has a minute: an address with codes or passwords, a registration with digits."""
 
 from __future__ import annotations
 

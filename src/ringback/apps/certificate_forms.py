@@ -1,0 +1,109 @@
+"""APNs certificates as developers have them, checked: PEM files, or a .p12 of the Keychain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
+
+from ringback.apps.key_files import check_bundle_id, decoded, pem_of, private_key
+from ringback.errors import invalid_field
+from ringback.protocols.apns_certificate import VOIP, environment_of, topics_of, user_id_of
+from ringback.push import ApnsCertificate, Environment
+
+MAX_TOPICS = 100
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the request says beside the files.
+
+    `bundle_id`: which of the topics is the app; None = the certificate's first. `environment`: where push tokens go
+    that do not say so themselves.
+    """
+
+    bundle_id: str | None = None
+    environment: Environment | None = None
+
+
+def apns_certificate(certificate: str, key: str | None, wish: Wish, now_ms: int) -> ApnsCertificate:
+    """From PEM files in Base64. `key`: None = `certificate` holds both. Raises InvalidRequest that names the field."""
+    pem = decoded(certificate, "certificate")
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise invalid_field("certificate", "This is no certificate in PEM.") from error
+    field = "certificate" if key is None else "privateKey"
+    opened = private_key(pem if key is None else decoded(key, field), field)
+    return _checked(chain, opened, ("certificate", field), wish, now_ms)
+
+
+def apns_p12(p12: str, password: str, wish: Wish, now_ms: int) -> ApnsCertificate:
+    """From a .p12 file in Base64. Raises InvalidRequest that names the field."""
+    data = decoded(p12, "p12")
+    try:
+        key, leaf, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
+    except UnsupportedAlgorithm as error:
+        raise invalid_field("p12", "It is encrypted in a way that is not known here. Export it anew.") from error
+    except (ValueError, TypeError) as error:
+        if _looks_like_p12(data):
+            raise invalid_field("password", "It does not open the .p12 file, or the file is damaged.") from error
+        raise invalid_field("p12", "This is no .p12 file.") from error
+    if leaf is None or key is None:
+        raise invalid_field("p12", "It must hold a certificate and its private key.")
+    return _checked([leaf, *others], key, ("p12", "p12"), wish, now_ms)
+
+
+def _checked(
+    chain: list[x509.Certificate], key: Any, fields: tuple[str, str], wish: Wish, now_ms: int
+) -> ApnsCertificate:
+    """What a certificate has to pass wherever it came from; `fields`: of the certificate, of the key."""
+    leaf = chain[0]
+    topics, only = _what_it_serves(leaf, fields[0])
+    if _public(key) != _public(leaf):
+        raise invalid_field(fields[1], "The private key is not the one of the certificate.")
+    begins, ends = (round(at.timestamp() * 1000) for at in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))
+    if now_ms >= ends:
+        raise invalid_field(fields[0], f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
+    if now_ms < begins:
+        raise invalid_field(fields[0], f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}.")
+    if wish.environment is not None and only not in {None, wish.environment}:
+        raise invalid_field("environment", f"The certificate is for {only} only.", wish.environment)
+    if wish.bundle_id is not None and wish.bundle_id not in topics:
+        raise invalid_field("bundleId", f"The certificate is for {', '.join(topics)}.", wish.bundle_id)
+    return ApnsCertificate(
+        certificate_pem="".join(one.public_bytes(Encoding.PEM).decode() for one in chain),
+        private_key_pem=pem_of(key),
+        topics=topics,
+        bundle_id=wish.bundle_id or topics[0].removesuffix(VOIP),
+        not_after=ends,
+        environment=only or wish.environment,
+    )
+
+
+def _what_it_serves(leaf: x509.Certificate, field: str) -> tuple[tuple[str, ...], Environment | None]:
+    """Its topics, the app's first, and its only environment."""
+    try:
+        user_id, topics, environment = user_id_of(leaf), topics_of(leaf), environment_of(leaf)
+    except ValueError as error:
+        raise invalid_field(field, "Apple's extensions in the certificate cannot be read.") from error
+    if user_id is None:
+        raise invalid_field(field, "This is no APNs certificate: its subject has no UID, the app's bundle id.")
+    if len(topics) > MAX_TOPICS:
+        raise invalid_field(field, f"The certificate has more than {MAX_TOPICS} topics.")
+    for topic in topics:
+        check_bundle_id(topic, field)
+    return topics, environment
+
+
+def _public(holder: Any) -> bytes:
+    public: bytes = holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return public
+
+
+def _looks_like_p12(data: bytes) -> bool:
+    """PFX ::= SEQUENCE { version INTEGER 3, … } (RFC 7292 §4)."""
+    return data[:1] == b"\x30" and b"\x02\x01\x03\x30" in data[:12]

@@ -1,0 +1,58 @@
+"""The phone in a file: the options and the output that the commands of `ringback phone` share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ringback.softphone import Phone
+
+T = TypeVar("T")
+
+state_option = click.option(
+    "--state",
+    "state_file",
+    envvar="RINGBACK_PHONE",
+    default="ringback-phone.json",
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="The phone's file (or RINGBACK_PHONE).",
+)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value.")
+
+
+def run_phone(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
+    """One action on the phone in the file; PhoneError goes up to the command line's one line on stderr."""
+    from ringback.softphone import Phone, StateFile
+
+    async def act() -> T:
+        async with Phone(StateFile(state_file)) as phone:
+            return await action(phone)
+
+    return asyncio.run(act())
+
+
+def tell(text: str, value: object, *, as_json: bool) -> None:
+    """A sentence for people, or the value for scripts."""
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(text)
+
+
+def print_json(value: object) -> None:
+    """For scripts."""
+    import msgspec
+
+    click.echo(msgspec.json.encode(value))
+
+
+def print_rows(rows: list[tuple[str, str]]) -> None:
+    """Names and values, below each other."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:<{width}}  {value}")

@@ -1,0 +1,72 @@
+"""The header fields of a request: checked, and marked with what HPACK may remember of them.
+
+Sources: RFC 9113 §8.2 (which names and values are allowed), §8.3.1 (pseudo-header fields), RFC 7541 §6.2 (literals).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ringback.http2.model import Indexing, Request
+from ringback.http2.session import Field
+
+PATH = b":path"
+_CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
+_NOT_IN_PATH = bytes([*range(0x21), 0x7F])
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]{1,100}")
+_OF_A_CONNECTION = frozenset(
+    {b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+_MOST_REMEMBERED = 200
+_SCHEME = (b":scheme", b"https")
+
+
+class Fields:
+    """Makes the field lists of one connection, in the order in which its requests go out.
+
+    `authority` as in `:authority`. Literals are "never indexed" ones: to both tables they are what Apple calls
+    "without indexing", and whoever stands between us and the provider must keep it so.
+    """
+
+    def __init__(self, authority: bytes, indexing: Indexing, never_indexed: Callable[[Field], Field]) -> None:
+        self._authority = (b":authority", authority)
+        self._never_indexed = never_indexed
+        self._path_is_literal = PATH in indexing.never
+        self._never = indexing.never
+        self._once = indexing.once
+        self._seen_once: set[bytes] = set()
+        self._ready: dict[Field, Field] = {}
+
+    def of(self, request: Request) -> list[Field]:
+        """The fields of a request. Raises ValueError for what must not be in one."""
+        path, ready = request.path, self._ready
+        if path[:1] != b"/" or path.translate(None, _NOT_IN_PATH) != path:
+            raise ValueError("This path cannot be sent.")
+        location = (PATH, path)
+        made: list[Field] = [
+            (b":method", request.method),
+            _SCHEME,
+            self._authority,
+            self._never_indexed(location) if self._path_is_literal else location,
+        ]
+        for field in request.headers:
+            made.append(ready.get(field) or self._prepare(field))  # noqa: PERF401 # measured: a comprehension is slower
+        return made
+
+    def _prepare(self, field: Field) -> Field:
+        """Checks a field that was not seen before, or that is seen once only; remembers the others."""
+        name, value = field
+        if value.translate(None, _CONTROLS) != value:
+            raise ValueError(f"The value of {name!r} cannot be sent.")
+        if name in self._once:
+            if name in self._seen_once:
+                return self._never_indexed(field)
+            self._seen_once.add(name)
+            return field
+        if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
+            raise ValueError(f"The field {name!r} cannot be sent.")
+        if len(self._ready) >= _MOST_REMEMBERED:
+            self._ready.clear()
+        made = self._ready[field] = self._never_indexed(field) if name in self._never else field
+        return made

@@ -1,0 +1,319 @@
+"""The lane of calls: a caller is listening, so nothing is waited for before the push is on its way.
+
+`CallPushes.send` begins to send and returns. The rows (the push, and its delivery as one that is held already) go to
+the store at the same time; what became of each attempt is recorded afterwards. Another attempt comes from memory,
+until the ring time is over, and never after it. When this process dies, the delivery's lease runs out and the outbox
+finds that it is too late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from ringback.clock import Clock
+from ringback.errors import RingbackError
+from ringback.outbox import Delivery, Earlier, GiveUp, Outbox, Outcome, Result, RetryLater
+from ringback.push import queries
+from ringback.push.channel import Provider, PushChannel, result_of
+from ringback.push.content import CallContent, Content
+from ringback.push.model import NewPush, OutgoingPush, Push
+from ringback.push.model_tokens import PushToken
+from ringback.push.reactions import Verdict
+from ringback.push.service import Pushes, delivery_of
+from ringback.store import Store, Tx
+
+if TYPE_CHECKING:
+    from ringback.push.local import LocalProvider
+    from ringback.push.tokens import PushTokens
+
+logger = logging.getLogger(__name__)
+
+CALL_KINDS = frozenset({"apns-voip", "fcm", "webpush", "local"})
+"""What can wake an app. An `apns` push token can only show something."""
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 2.0
+_LEASE_AFTER_MS = 60_000
+_STORE_PAUSE_SECONDS = 0.5
+_STORE_PATIENCE_SECONDS = 10.0
+_encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
+
+
+class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that has to ring.
+
+    `targets`: the push tokens that the caller has read, all of one app; those that cannot ring are left out.
+    `ring_expires_at`: when the caller is given up, in Unix milliseconds.
+    """
+
+    app_id: str
+    user_id: str
+    targets: tuple[PushToken, ...]
+    ring_expires_at: int
+    display_name: str = ""
+    display_number: str = ""
+    hunt_pilot_dn: str = ""
+    extras: dict[str, Any] = {}
+    notice_id: str | None = None
+
+
+class _Ringing:
+    """A push of a call, from the moment it is sent until the ring time is over."""
+
+    __slots__ = ("is_out", "outgoing", "push", "withdrawal", "withdrawn")
+
+    def __init__(self, push: Push, outgoing: OutgoingPush, *, withdrawal: bool) -> None:
+        self.push = push
+        self.outgoing = outgoing
+        self.withdrawal = withdrawal
+        self.is_out = False
+        """It has arrived, or may have."""
+        self.withdrawn = asyncio.Event()
+
+
+class CallPushes:
+    """Sends calls, and takes them back. One for each process that rings phones."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        outbox: Outbox,
+        pushes: Pushes,
+        push_tokens: PushTokens,
+        channel: PushChannel,
+        providers: Mapping[str, Provider],
+        local: LocalProvider | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._pushes = pushes
+        self._push_tokens = push_tokens
+        self._channel = channel
+        self._providers = dict(providers)
+        self._local = local
+        self._ringing: dict[str, _Ringing] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def can_ring(self, target: PushToken) -> bool:
+        """Whether a call may and can be pushed to this push token."""
+        has_provider = target.kind in self._providers or (target.kind == "local" and self._local is not None)
+        return target.kind in CALL_KINDS and has_provider and not target.suspended
+
+    def send(self, new: NewCallPush) -> list[str]:
+        """Begins to push a call to each target that can ring; returns the push ids, in the order of the targets."""
+        call = CallContent(
+            display_name=new.display_name,
+            display_number=new.display_number,
+            hunt_pilot_dn=new.hunt_pilot_dn,
+            ring_expires_at=new.ring_expires_at,
+        )
+        begun = []
+        for target in new.targets:
+            if self.can_ring(target):
+                content = Content(
+                    push_id="",
+                    purpose="call",
+                    call=call,
+                    extras=new.extras,
+                    user_id=new.user_id,
+                    registration_id=target.registration_id,
+                )
+                begun.append(self._made(content, target, new.notice_id, withdrawal=False))
+        self._begin(begun)
+        return [ringing.push.id for ringing in begun]
+
+    def cancel(self, push_ids: Collection[str]) -> None:
+        """The call is over or answered elsewhere: no further attempts, and phones that may ring are told to stop.
+
+        iOS shows a call for every push to PushKit, so the app must end the one it is told of here at once. After the
+        ring time nobody is told: every phone has stopped by itself.
+        """
+        withdrawals = []
+        for push_id in push_ids:
+            ringing = self._ringing.get(push_id)
+            if ringing is not None and not ringing.withdrawn.is_set():
+                ringing.withdrawn.set()
+                if ringing.is_out:
+                    withdrawals.append(self._withdrawal(ringing))
+        self._begin([one for one in withdrawals if one is not None])
+
+    async def close(self) -> None:
+        """Returns when everything that was sent is recorded."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    # one push ---------------------------------------------------------------------------------------------------------
+
+    def _made(
+        self, content: Content, target: PushToken | OutgoingPush, notice_id: str | None, *, withdrawal: bool
+    ) -> _Ringing:
+        assert content.call is not None
+        token_id = target.id if isinstance(target, PushToken) else target.push_token_id
+        new = NewPush(
+            app_id=target.app_id,
+            user_id=content.user_id,
+            kind=target.kind,
+            content=content,
+            push_token_id=token_id,
+            registration_id=content.registration_id,
+            notice_id=notice_id,
+        )
+        push = self._pushes.make(new)
+        # The phone knows a call by the id of its first push; a newer push of the same call takes the place of an older.
+        name = content.push_id or push.id
+        said = msgspec.structs.replace(content, push_id=name, collapse_id=name, created_at=push.created_at)
+        if isinstance(target, PushToken):
+            key = self._push_tokens.encryption_key(target.id, target.encryption_key_sealed)
+            registered_at = target.registered_at
+        else:
+            key, registered_at = target.encryption_key, target.registered_at
+        outgoing = OutgoingPush(
+            id=push.id,
+            app_id=target.app_id,
+            user_id=content.user_id,
+            kind=target.kind,
+            push_token=target.push_token,
+            content=said,
+            push_token_id=token_id,
+            environment=target.environment,
+            encryption_key=key,
+            deadline_at=content.call.ring_expires_at,
+            urgent=True,
+            registered_at=registered_at,
+        )
+        return _Ringing(push, outgoing, withdrawal=withdrawal)
+
+    def _withdrawal(self, ringing: _Ringing) -> _Ringing | None:
+        if self._seconds_left(ringing) <= 0:
+            return None
+        content = msgspec.structs.replace(ringing.outgoing.content, purpose="call_cancelled")
+        return self._made(content, ringing.outgoing, ringing.push.notice_id, withdrawal=True)
+
+    def _begin(self, begun: Sequence[_Ringing]) -> None:
+        """Sends first, and hands the rows to the store without waiting for it."""
+        if not begun:
+            return
+        loop = asyncio.get_running_loop()
+        held: asyncio.Future[dict[str, Delivery]] = loop.create_future()
+        for ringing in begun:
+            self._ringing[ringing.push.id] = ringing
+            self._spawn(self._ring(ringing, held))
+        self._spawn(self._store_rows(begun, held))
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ring(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> None:
+        try:
+            result, duration_ms, earlier = await self._try(ringing, held)
+            if ringing.is_out and ringing.withdrawn.is_set() and not ringing.withdrawal:
+                withdrawal = self._withdrawal(ringing)
+                self._begin([] if withdrawal is None else [withdrawal])
+            at = self._clock.now_ms()
+            deliveries = await held
+            delivery = deliveries.get(ringing.push.id)
+            if delivery is not None:
+                outcome = Outcome(delivery, result, at, duration_ms, tuple(earlier))
+                await self._kept(ringing, self._settle, outcome)
+        finally:
+            # Until then it may be cancelled.
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.0, self._seconds_left(ringing)), self._ringing.pop, ringing.push.id, None)
+
+    async def _try(
+        self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]
+    ) -> tuple[Result, int, list[Earlier]]:
+        """Attempts until one counts; returns the last one's result, how long it took, and those before it."""
+        earlier: list[Earlier] = []
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            result = await self._attempt(ringing, held)
+            duration_ms = round((time.monotonic() - began) * 1000)
+            if not isinstance(result, RetryLater):
+                return result, duration_ms, earlier
+            if result.leave_alone_seconds is not None:
+                return GiveUp(result.reason, note=result.note), duration_ms, earlier
+            wait = max(pause, result.after_seconds or 0)
+            if not ringing.withdrawn.is_set() and wait < self._seconds_left(ringing):
+                earlier.append(Earlier(self._clock.now_ms(), result.reason, duration_ms))
+                try:
+                    async with asyncio.timeout(wait):
+                        await ringing.withdrawn.wait()
+                except TimeoutError:
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    continue
+                earlier.pop()
+            why = "the call ended" if ringing.withdrawn.is_set() else "the ring time is over"
+            return GiveUp(f"{why}: {result.reason}", note=result.note), duration_ms, earlier
+
+    async def _attempt(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> Result:
+        seconds = self._seconds_left(ringing)
+        if seconds <= 0:
+            return GiveUp("the ring time is over")
+        push = ringing.outgoing
+        try:
+            async with asyncio.timeout(seconds):
+                if push.kind == "local" and self._local is not None:
+                    # The mailbox is in the store, so here the store is the wire.
+                    if ringing.push.id not in await asyncio.shield(held):
+                        return GiveUp("the database was away")
+                    ringing.is_out = True
+                    return await self._local.send(ringing.push)
+                reaction = await self._providers[push.kind].send(push)
+        except TimeoutError:
+            ringing.is_out = True
+            return GiveUp("no answer within the ring time")
+        except Exception as error:
+            logger.exception("the provider of %s failed on a call", push.kind)
+            return RetryLater(f"{type(error).__name__}: {error}")
+        ringing.is_out = ringing.is_out or reaction.verdict in {Verdict.DELIVERED, Verdict.UNKNOWN}
+        return result_of(reaction, push)
+
+    def _seconds_left(self, ringing: _Ringing) -> float:
+        deadline = ringing.outgoing.deadline_at
+        assert deadline is not None
+        return (deadline - self._clock.now_ms()) / 1000
+
+    # the store --------------------------------------------------------------------------------------------------------
+
+    async def _store_rows(self, begun: Sequence[_Ringing], held: asyncio.Future[dict[str, Delivery]]) -> None:
+        deliveries = await self._kept(begun[0], self._insert, begun)
+        held.set_result({delivery.id: delivery for delivery in deliveries or ()})
+
+    async def _kept(self, ringing: _Ringing, unit: Callable[..., Awaitable[T]], *args: Any) -> T | None:
+        """Runs a unit, again when the database is away for a moment; None when it was away for too long."""
+        gives_up_at = time.monotonic() + max(0.0, self._seconds_left(ringing)) + _STORE_PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._store.write(unit, *args)
+            except RingbackError as error:
+                if time.monotonic() > gives_up_at:
+                    logger.warning("call pushes were sent, but what became of them was not stored: %s", error)
+                    return None
+                await asyncio.sleep(_STORE_PAUSE_SECONDS)
+            except Exception:
+                logger.exception("call pushes were sent, but what became of them was not stored")
+                return None
+
+    async def _insert(self, tx: Tx, begun: Sequence[_Ringing]) -> list[Delivery]:
+        await tx.run(queries.insert_pushes, _encode([ringing.push for ringing in begun]).decode())
+        deadline = begun[0].outgoing.deadline_at
+        assert deadline is not None
+        deliveries = [delivery_of(ringing.push, deadline) for ringing in begun]
+        return await self._outbox.enqueue_held(tx, deliveries, deadline + _LEASE_AFTER_MS)
+
+    async def _settle(self, tx: Tx, outcome: Outcome) -> None:
+        await self._channel.settled(tx, await self._outbox.settle(tx, [outcome]))

@@ -1,0 +1,19 @@
+"""What the tests of the providers share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ringback.store import SqliteStore, Store
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store on SQLite, for what has nothing to do with the database."""
+    assert not sqlite_url
+    opened = await SqliteStore.open(tmp_path / "ringback.db")
+    yield opened
+    await opened.close()

@@ -1,0 +1,247 @@
+"""Calls: on the wire before anything is stored, tried again until the ring time is over, and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ringback.clock import ManualClock
+from ringback.errors import StoreUnavailable
+from ringback.push import NewCallPush, PushToken
+from ringback.push.model import OutgoingPush
+from ringback.push.reactions import Reaction, Verdict
+from ringback.store import Store, Tx
+from tests.outbox.outboxes import rows, running
+from tests.push.sending import DELIVERED, KEY, Room, all_pushes, all_tokens, wait_for
+
+RETRY = Reaction(Verdict.RETRY, "ServiceUnavailable", 503)
+RING_MS = 30_000
+
+
+@pytest.fixture
+async def room(store: Store, clock: ManualClock) -> Room:
+    """Without an outbox that runs: the lane needs none."""
+    return await Room(store, clock).start()
+
+
+def call(room: Room, *targets: PushToken, **more: Any) -> NewCallPush:
+    """Alice's phone is to ring."""
+    known = {"app_id": "bank", "user_id": "alice", "display_name": "Bob", "display_number": "+420123"}
+    return NewCallPush(**{**known, "targets": targets, "ring_expires_at": room.clock.now_ms() + RING_MS, **more})
+
+
+async def test_it_is_on_the_wire_before_it_is_stored(room: Room) -> None:
+    targets = await room.token("apns-voip", environment="production", encryption_key=KEY), await room.token("fcm")
+    stored_at_the_wire = []
+
+    async def look(_: OutgoingPush) -> Reaction:
+        stored_at_the_wire.append(await room.all(all_pushes))
+        return DELIVERED
+
+    room.apns.say(look)
+    ids = room.calls.send(call(room, *targets))
+    assert len(ids) == 2
+    await asyncio.sleep(0)
+    assert (len(room.apns.got), len(room.fcm.got)) == (1, 1)
+    await room.calls.close()
+    assert stored_at_the_wire == [[]]
+    (voip,) = room.apns.got
+    assert (voip.id, voip.kind, voip.urgent, voip.encryption_key) == (ids[0], "apns-voip", True, KEY)
+    assert voip.deadline_at == room.clock.now_ms() + RING_MS
+    assert voip.content.call is not None
+    assert (voip.content.purpose, voip.content.push_id, voip.content.call.display_name) == ("call", ids[0], "Bob")
+    for push_id in ids:
+        push = await room.push(push_id)
+        assert (push.status, push.provider_id) == ("DELIVERED", "provider's name")
+        assert await room.attempts(push_id) == [(1, "DELIVERED", None)]
+    assert {row[1] for row in await rows(room.store)} == {"DONE"}
+
+
+async def test_only_push_tokens_that_can_wake_an_app_ring(room: Room) -> None:
+    alert, other = await room.token("apns"), await room.token("hms")
+    voip = await room.token("apns-voip", number=2)
+
+    async def suspend(tx: Tx) -> None:
+        await room.tokens.suspend_registration(tx, "r2", suspended=True)
+
+    await room.store.write(suspend)
+    (blocked,) = [one for one in await room.store.read(room.tokens.of_user, "alice") if one.id == voip.id]
+    assert room.calls.send(call(room, alert, other, blocked)) == []
+    await room.calls.close()
+    assert room.apns.got == []
+    assert await room.all(all_pushes) == []
+
+
+async def test_it_is_tried_again_from_memory_under_the_same_id(room: Room) -> None:
+    room.fcm.say(RETRY, Reaction(Verdict.UNKNOWN, "the connection broke"), DELIVERED)
+    (push_id,) = room.calls.send(call(room, await room.token("fcm")))
+    await room.calls.close()
+    assert {one.id for one in room.fcm.got} == {push_id}
+    assert await room.attempts(push_id) == [
+        (1, "FAILED", "ServiceUnavailable"),
+        (2, "FAILED", "the connection broke"),
+        (3, "DELIVERED", None),
+    ]
+    assert (await room.push(push_id)).status == "DELIVERED"
+
+
+async def test_never_after_the_ring_time(room: Room) -> None:
+    async def too_late(_: OutgoingPush) -> Reaction:
+        room.clock.advance(RING_MS / 1000)
+        return RETRY
+
+    room.fcm.say(RETRY, too_late)
+    (push_id,) = room.calls.send(call(room, await room.token("fcm")))
+    await room.calls.close()
+    assert len(room.fcm.got) == 2
+    push = await room.push(push_id)
+    assert (push.status, push.reason) == ("FAILED", "the ring time is over: ServiceUnavailable")
+
+
+async def test_a_provider_that_is_silent_has_until_the_end_of_the_ring(room: Room) -> None:
+    async def silent(_: OutgoingPush) -> Reaction:
+        await asyncio.sleep(60)
+        return DELIVERED
+
+    room.fcm.say(silent)
+    new = call(room, await room.token("fcm"), ring_expires_at=room.clock.now_ms() + 300)
+    (push_id,) = room.calls.send(new)
+    await room.calls.close()
+    push = await room.push(push_id)
+    assert (push.status, push.reason) == ("FAILED", "no answer within the ring time")
+
+
+async def test_a_call_that_is_over_already_is_not_sent(room: Room) -> None:
+    (push_id,) = room.calls.send(call(room, await room.token("fcm"), ring_expires_at=room.clock.now_ms()))
+    await room.calls.close()
+    assert room.fcm.got == []
+    assert (await room.push(push_id)).reason == "the ring time is over"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PARK, Verdict.FAILED, Verdict.SUSPECT])
+async def test_what_cannot_succeed_in_time_ends_at_once(room: Room, verdict: Verdict) -> None:
+    room.fcm.say(Reaction(verdict, "no"))
+    (push_id,) = room.calls.send(call(room, await room.token("fcm")))
+    await room.calls.close()
+    push = await room.push(push_id)
+    assert (push.status, push.reason, len(room.fcm.got)) == ("FAILED", "no", 1)
+
+
+async def test_a_dead_push_token_is_deleted(room: Room) -> None:
+    room.apns.say(Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410))
+    room.calls.send(call(room, await room.token("apns-voip")))
+    await room.calls.close()
+    assert await room.all(all_tokens) == []
+    assert len(room.died) == 1
+
+
+async def test_phones_are_told_when_the_call_is_over(room: Room) -> None:
+    targets = await room.token("apns-voip", encryption_key=KEY), await room.token("fcm")
+    ids = room.calls.send(call(room, *targets))
+    await wait_for(lambda: len(room.apns.got) == len(room.fcm.got) == 1)
+    await asyncio.sleep(0)
+    room.calls.cancel(ids)
+    room.calls.cancel(ids)
+    await room.calls.close()
+    for push_id, provider in zip(ids, (room.apns, room.fcm), strict=True):
+        rang, stopped = provider.got
+        assert (stopped.content.purpose, stopped.content.push_id) == ("call_cancelled", push_id)
+        assert stopped.id not in ids
+        assert stopped.content.collapse_id == rang.content.collapse_id == push_id
+        assert (stopped.push_token, stopped.encryption_key) == (rang.push_token, rang.encryption_key)
+        assert (stopped.urgent, stopped.deadline_at) == (True, rang.deadline_at)
+        assert (await room.push(stopped.id)).status == "DELIVERED"
+
+
+async def test_a_call_that_never_went_out_is_not_taken_back(room: Room) -> None:
+    room.fcm.say(RETRY)
+    ids = room.calls.send(call(room, await room.token("fcm")))
+    await wait_for(lambda: len(room.fcm.got) == 1)
+    room.calls.cancel(ids)
+    await room.calls.close()
+    push = await room.push(ids[0])
+    assert (push.status, push.reason) == ("FAILED", "the call ended: ServiceUnavailable")
+    assert len(room.fcm.got) == 1
+    assert await room.attempts(ids[0]) == [(1, "REFUSED", "the call ended: ServiceUnavailable")]
+
+
+async def test_a_call_that_arrives_after_it_was_over_is_taken_back(room: Room) -> None:
+    answer = asyncio.Event()
+
+    async def slow(_: OutgoingPush) -> Reaction:
+        await answer.wait()
+        return DELIVERED
+
+    room.fcm.say(slow)
+    ids = room.calls.send(call(room, await room.token("fcm")))
+    await wait_for(lambda: len(room.fcm.got) == 1)
+    room.calls.cancel(ids)
+    assert len(room.fcm.got) == 1
+    answer.set()
+    await room.calls.close()
+    assert [one.content.purpose for one in room.fcm.got] == ["call", "call_cancelled"]
+
+
+async def test_after_the_ring_time_nobody_is_told(room: Room) -> None:
+    ids = room.calls.send(call(room, await room.token("fcm")))
+    await room.calls.close()
+    room.clock.advance(RING_MS / 1000)
+    room.calls.cancel([*ids, "unknown"])
+    await room.calls.close()
+    assert len(room.fcm.got) == 1
+
+
+async def test_a_call_to_a_phone_with_a_local_connection(room: Room) -> None:
+    ids = room.calls.send(call(room, await room.token("local")))
+    await room.calls.close()
+    room.calls.cancel(ids)
+    await room.calls.close()
+    rang, stopped = await room.store.read(room.mailbox.after, "r1", "")
+    assert f'"pushid":"{ids[0]}"' in rang.payload
+    assert f'"pushid":"{ids[0]}"' in stopped.payload
+    assert {push[2] for push in await room.all(all_pushes)} == {"DELIVERED"}
+
+
+async def test_calls_go_out_while_the_database_is_away(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, is_away = room.store.write, True
+
+    async def sometimes(*args: Any) -> Any:
+        if is_away:
+            raise StoreUnavailable
+        return await write(*args)
+
+    token = await room.token("fcm")
+    monkeypatch.setattr(room.store, "write", sometimes)
+    (push_id,) = room.calls.send(call(room, token))
+    await wait_for(lambda: len(room.fcm.got) == 1)
+    is_away = False
+    await room.calls.close()
+    assert (await room.push(push_id)).status == "DELIVERED"
+
+
+async def test_what_a_process_that_died_left_behind_ends_too_late(room: Room) -> None:
+    began = asyncio.Event()
+
+    async def dies(_: OutgoingPush) -> Reaction:
+        began.set()
+        await asyncio.Event().wait()
+        return DELIVERED
+
+    room.fcm.say(dies)
+    (push_id,) = room.calls.send(call(room, await room.token("fcm")))
+    await wait_for(lambda: _is_stored(room, push_id))
+    lane, room.calls = room.calls, None  # type: ignore[assignment]
+    async with running(room.outbox):
+        await asyncio.sleep(0.1)
+        assert len(room.fcm.got) == 1 or (await room.push(push_id)).status == "QUEUED"
+        room.clock.advance(RING_MS / 1000 + 61)
+        push = await room.ended(push_id)
+    assert (push.status, push.reason) == ("FAILED", "deadline")
+    for task in lane._tasks:
+        task.cancel()
+
+
+async def _is_stored(room: Room, push_id: str) -> bool:
+    return any(row[0] == push_id for row in await room.all(all_pushes))
