@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, engine, footprint, jwe, million, mobile, verify, writes
+from bench import activation, engine, footprint, jwe, million, mobile, push, verify, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -25,6 +25,8 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "mobile": mobile.phone_calls,
     "jwe": jwe.encrypted_payloads,
     "engine": engine.requests_per_cpu_second,
+    "push": push.whole_path,
+    "call-push": push.calls_among_messages,
     "million": million.a_million_registrations,
 }
 

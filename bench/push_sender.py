@@ -140,7 +140,7 @@ class Sender:
             pools=PoolSettings(ca_file=task.authority),
             **source,
         )
-        self._apns = makers.apns(_Credential(Path(task.key).read_text()))  # type: ignore[arg-type]
+        self._apns = makers.apns(_Credential(Path(task.key).read_text()))
         self.timed = _Timed(self._apns)
         providers = {"apns": self.timed, "apns-voip": self.timed}
         self.outbox = Outbox(store=store, **source)
@@ -220,7 +220,7 @@ class Sender:
             )  # fmt: skip
             began[push_id] = at
         await queueing
-        await self.calls.close()
+        await self.calls.idle()
         stop.set()
         await running
         answered = self.timed.answered_at

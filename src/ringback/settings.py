@@ -116,9 +116,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fcm_url: Annotated[str, msgspec.Meta(description="FCM HTTP v1.")] = "https://fcm.googleapis.com"
     fcm_token_url: Annotated[
         str,
-        msgspec.Meta(
-            description="Where service accounts get access tokens; their own `token_uri` is not believed."
-        ),
+        msgspec.Meta(description="Where service accounts get access tokens; their own `token_uri` is not believed."),
     ] = "https://oauth2.googleapis.com/token"  # noqa: S105 - a URL
     push_ca_file: Annotated[
         str, msgspec.Meta(description="PEM certificates that push providers are trusted by, beside the system's.")
@@ -319,8 +317,19 @@ def _check_push(settings: Settings) -> None:
     proxy = settings.push_proxy
     if proxy and not (proxy.startswith("http://") and _is_base_url(proxy)):
         raise StartRefused(f"RINGBACK_PUSH_PROXY must be http://HOST:PORT, not {proxy!r}.")
-    if settings.push_ca_file and not Path(settings.push_ca_file).is_file():
-        raise StartRefused(f"RINGBACK_PUSH_CA_FILE: there is no file {settings.push_ca_file}.")
+    if settings.push_ca_file:
+        _check_certificates("RINGBACK_PUSH_CA_FILE", settings.push_ca_file)
+
+
+def _check_certificates(name: str, file: str) -> None:
+    import ssl  # noqa: PLC0415 - only where there is something to check
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise StartRefused(f"{name}: {file} has no PEM certificates.", cause=error) from error
+    except OSError as error:
+        raise StartRefused(f"{name}: {file} cannot be read: {error.strerror}.", cause=error) from error
 
 
 def _is_base_url(text: str) -> bool:

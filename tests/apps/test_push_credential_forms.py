@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs12
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +174,14 @@ def _pair(made: x509.Certificate, key: bytes | None = None) -> dict[str, Any]:
 )
 def test_a_bad_certificate_is_refused_by_the_field_that_is_wrong(content: dict[str, Any], field: str) -> None:
     assert refused(lambda: apns(content))[0] == field
+
+
+def test_a_p12_that_would_keep_the_server_busy_is_not_opened() -> None:
+    slow = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(1_500_000).build(b"secret")
+    data = pkcs12.serialize_key_and_certificates(b"push", rsa_key(), certificate(), None, slow)
+    field, hint = refused(lambda: apns({"p12": base64_of(data), "password": "secret"}))
+    assert field == "p12"
+    assert "iterations" in hint
 
 
 def test_an_expired_certificate_says_when_it_expired() -> None:

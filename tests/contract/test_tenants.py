@@ -30,6 +30,7 @@ CALLBACK = {
 }
 MESSAGE = {"title": "News", "message": "There is news."}
 INBOX_MESSAGE = {"type": "text", "subject": "News", "summary": "There is news.", "body": "All of it."}
+CAMPAIGN = {"name": "News", "texts": {"en": {"title": "News"}}}
 OFFLINE_OTP = {"otp": "1234-5678-1234-5678", "nonce": "AAAAAAAAAAAAAAAAAAAAAA=="}
 
 
@@ -48,6 +49,7 @@ class Ids:
     recovery_code_id: str = "no-such-recovery-code"
     message_id: str = "no-such-message"
     push_id: str = "no-such-push"
+    campaign_id: str = "no-such-campaign"
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -65,12 +67,13 @@ class Ids:
             "recovery_code_id": self.recovery_code_id,
             "message_id": self.message_id,
             "push_id": self.push_id,
+            "campaign_id": self.campaign_id,
         }
 
     def echoed(self) -> Iterator[str]:
         """What an answer may repeat."""
         yield from (self.registration_id, self.operation_id, self.user_id, self.app_id, self.callback_id)
-        yield from (self.message_id, self.push_id)
+        yield from (self.message_id, self.push_id, self.campaign_id)
 
 
 Body = Callable[[Ids], dict[str, Any] | None]
@@ -255,6 +258,18 @@ ENDPOINTS = {
         ),
         fresh=("messageId",),
     ),
+    "createCampaign": Endpoint(
+        bodies=(
+            lambda ids: {"appId": ids.app_id, **CAMPAIGN},
+            lambda ids: {"appId": ids.app_id, "users": [ids.user_id], **CAMPAIGN},
+        ),
+        any_role=True,
+    ),
+    "listCampaigns": Endpoint(queries=(lambda ids: {"appId": ids.app_id},), any_role=True),
+    "addCampaignUsers": Endpoint(bodies=(lambda ids: {"users": [ids.user_id]},), any_role=True),
+    **dict.fromkeys(
+        ("getCampaign", "startCampaign", "pauseCampaign", "resumeCampaign", "cancelCampaign"), Endpoint(any_role=True)
+    ),
     "getMessageStatus": Endpoint(any_role=True),
     "getPush": Endpoint(any_role=True),
     "listPushes": Endpoint(
@@ -299,6 +314,7 @@ class Bank:
             f"/powerauth-cloud/v2/registrations?userId={self.ids.user_id}&removed=true",
             f"/powerauth-cloud/v2/inbox/messages?userId={self.ids.user_id}",
             f"/api/v1/pushes?userId={self.ids.user_id}",
+            f"/api/v1/campaigns/{self.ids.campaign_id}",
         ]
         shown = [(await self.served.call("GET", path)).body for path in paths]
         for one in shown:  # ECDSA is randomised: the signature of an activation code differs each time
@@ -348,6 +364,7 @@ async def bank(served: Served) -> Bank:
     await served.call("POST", "/powerauth-cloud/admin/applications/bank/config", recovery, auth=served.admin)
     message = await served.call("POST", "/powerauth-cloud/v2/inbox/messages", {"userId": "alice", **INBOX_MESSAGE})
     told = await served.call("GET", f"/api/v1/messages/{message.body['id']}")
+    campaign = await served.call("POST", "/api/v1/campaigns", {"appId": "bank", "users": ["alice"], **CAMPAIGN})
     postcard = await served.call("POST", "/api/v1/recovery-codes", {"appId": "bank", "userId": "alice"})
     ids = Ids(
         registration_id=active,
@@ -361,6 +378,7 @@ async def bank(served: Served) -> Bank:
         recovery_code_id=postcard.body["recoveryCodeId"],
         message_id=message.body["id"],
         push_id=told.body["noticeId"],
+        campaign_id=campaign.body["id"],
     )
     return Bank(served, ids, registrations, operations)
 
@@ -381,6 +399,7 @@ def unknown_like(ids: Ids) -> Ids:
         recovery_code_id=str(uuid4()),
         message_id=str(uuid4()),
         push_id=str(uuid4()),
+        campaign_id=str(uuid4()),
     )
 
 
@@ -506,5 +525,5 @@ async def test_admins_are_no_integration_users(served_sqlite: Served) -> None:
     for operation in await _internal_operations(served_sqlite):
         endpoint = ENDPOINTS[operation.id]
         if not (endpoint.admin or endpoint.open):
-            expected = {200, 400, 404} if endpoint.any_role else {403}
+            expected = {200, 201, 400, 404} if endpoint.any_role else {403}
             assert (await ask(served_sqlite, operation, ids, served_sqlite.admin)).status in expected, operation.id

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ringback.clock import ManualClock
 from ringback.attempts import AttemptLimiter
+from ringback.clock import ManualClock
 from ringback.devices.schema import ChangeRegistration, CommitRegistration, StatusObject
 from ringback.errors import ActivationInvalid, EncryptionFailed, RecoveryInvalid, TemporaryKeyFailure
 from ringback.protocols.powerauth.activation_code import generate_activation_code

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from ringback.clock import ManualClock
 from ringback.attempts import AttemptLimiter
+from ringback.clock import ManualClock
 from ringback.devices.model import TRANSITIONS, Status, StatusEvent, next_status
 from ringback.errors import RegistrationChangeRefused
 

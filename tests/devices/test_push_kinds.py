@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from ringback.devices.push_tokens import write_again
+from ringback.errors import UniqueViolation
 from ringback.push import PushToken
-from ringback.store import Tx
+from ringback.store import Store, Tx
 from tests.devices.phone import TestPhone
 from tests.devices.test_api import REGISTRATIONS, active_phone, mac_token
 from tests.devices.test_push_registration import by_signature, by_token, push
@@ -123,6 +125,19 @@ async def test_many_phones_tell_the_same_push_token_at_once(served: Served) -> N
         answers = await asyncio.gather(*(by_token(served, phone, push("SAME")) for phone in phones))
         assert [one.status for one in answers] == [200] * 4
         assert len([phone for phone in phones if await kept(served, phone)]) == 1
+
+
+async def test_a_phone_that_comes_too_late_again_and_again_is_told_so(store: Store) -> None:
+    attempts = 0
+
+    async def too_late(_: Tx) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise UniqueViolation
+
+    with pytest.raises(UniqueViolation):
+        await write_again(store, too_late)
+    assert attempts == 4
 
 
 async def test_a_dead_push_token_is_audited_for_its_phone(served: Served) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from ringback.push import PushToken
 from ringback.store import Tx
+from tests.contract.uds_guide import ANDROID, IOS, filled
 from tests.devices.uds import APNS_TOKEN, FIRST, KEY, PASSWORD, PKID, Person, token
-from tests.protocols.test_uds_token import ANDROID_GUIDE, BAD_DOCUMENTS, BAD_FIELDS, IOS_GUIDE
+from tests.protocols.test_uds_token import BAD_DOCUMENTS, BAD_FIELDS
 from tests.served import Login, Served
 
 SHOWN = {
@@ -87,20 +88,22 @@ async def test_what_is_shown_can_be_sent_back(jan: Person) -> None:
 
 
 async def test_the_guides_for_apps_are_followed_to_the_letter(jan: Person) -> None:
-    for guide, kind in ((IOS_GUIDE, "apns-voip"), (ANDROID_GUIDE, "fcm")):
+    values = {"push_token": APNS_TOKEN, "key": FIRST["key"], "application": "bank"}
+    for printed, kind in ((IOS, "apns-voip"), (ANDROID, "fcm")):
+        body = filled(printed, **values)
         for content_type in (
             "application/xml",
             "text/xml",
             'application/xml; charset="utf-8"',
             "text/xml;charset=UTF-8",
         ):
-            assert (await jan.ask("PUT", body=guide.encode(), Content_Type=content_type)).status == 200
+            assert (await jan.ask("PUT", body=body, Content_Type=content_type)).status == 200
         assert [one.kind for one in await kept(jan.served)] == [kind]
     # The words in the places of the values are no values: each is named in turn.
-    printed = IOS_GUIDE.replace(APNS_TOKEN, "pushNotifyToken").replace(FIRST["key"], "base64_encoded_secret_key")
-    assert (await jan.ask("PUT", body=printed.encode())).refusal == (400, "key")
-    printed = printed.replace("base64_encoded_secret_key", FIRST["key"])
-    assert (await jan.ask("PUT", body=printed.encode())).refusal == (400, "pushNotifyToken")
+    assert (await jan.ask("PUT", body=IOS.encode())).refusal == (400, "key")
+    assert (await jan.ask("PUT", body=filled(IOS, key=FIRST["key"]))).refusal == (400, "pushNotifyToken")
+    without_app = filled(IOS, key=FIRST["key"], push_token=APNS_TOKEN)
+    assert (await jan.ask("PUT", body=without_app)).refusal == (400, "application")
 
 
 async def test_channel_types_lead_to_kinds_and_environments(jan: Person) -> None:

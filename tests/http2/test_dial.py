@@ -71,8 +71,12 @@ async def test_a_pool_that_cannot_grow_goes_on_with_what_it_has(
         pool._way = msgspec.structs.replace(pool._way, port=free_port())
         later: list[tuple[Peer, Received]] = []
         server.on_request = lambda peer, request: later.append((peer, request))
-        sent = [asyncio.ensure_future(pool.send(REQUEST, timeout_seconds=30)) for _ in range(20)]
+        sent = [
+            asyncio.ensure_future(pool.send(REQUEST, timeout_seconds=30, urgent=bool(number % 2)))
+            for number in range(20)
+        ]
         await until(lambda: pool.statistics().dials_failed >= 2)
+        assert pool.statistics().dials_failed < 10, "it pauses between attempts, even while urgent requests wait"
         server.on_request = lambda peer, request: peer.reply(request.stream)
         for peer, request in later:
             peer.reply(request.stream)

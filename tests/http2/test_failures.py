@@ -103,6 +103,42 @@ async def test_where_pings_are_not_wanted_none_is_sent_and_an_unused_connection_
         assert (await send(pool)).status == 200
 
 
+async def test_of_connections_that_nobody_needs_pings_keep_the_last_one(
+    make_pool: MakePool, server_tls: ssl.SSLContext
+) -> None:
+    later: list[tuple[Peer, Received]] = []
+    async with scripted(
+        server_tls, on_request=lambda peer, request: later.append((peer, request)), settings={LIMIT: 1}
+    ) as server:
+        pool = make_pool(server.port, idle_ping_seconds=0.05, idle_close_seconds=0.2, ping=True)
+        sent = [send(pool) for _ in range(3)]
+        await server.until(lambda: len(later) == 3)
+        for peer, request in later:
+            peer.reply(request.stream)
+        await asyncio.gather(*sent)
+        await until(lambda: pool.statistics().connections == 1)
+        await server.until(lambda: sum(not peer.goodbye for peer in server.peers) == 1)
+        [kept] = [peer for peer in server.peers if not peer.goodbye]
+        pings = kept.pings
+        await server.until(lambda: kept.pings >= pings + 10)
+        assert not kept.closed
+
+
+async def test_what_had_not_left_when_the_connection_was_lost_goes_out_on_another(
+    make_pool: MakePool, server_tls: ssl.SSLContext
+) -> None:
+    async with scripted(server_tls) as server:
+        pool = make_pool(server.port)
+        await send(pool)
+        sent = send(pool, b"/moved")
+        await asyncio.sleep(0)  # it is on a stream now, and its bytes leave in the next turn of the loop
+        assert pool.statistics().in_flight == 1
+        pool._open[0].abort()
+        assert (await sent).status == 200
+        assert server.paths == [b"/x", b"/moved"]
+        assert pool.statistics().moved == 1
+
+
 @pytest.mark.parametrize("abruptly", [False, True])
 async def test_a_connection_closed_while_idle_is_noticed(
     make_pool: MakePool, server_tls: ssl.SSLContext, *, abruptly: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 import msgspec
+import pytest
 
 from ringback.http2 import Indexing, Request
 from tests.http2.conftest import MakePool
@@ -91,6 +92,17 @@ async def test_apples_rule_is_kept_on_every_request_of_every_connection(
                 else:
                     assert {field.way for field in once} == {"incremental"}
                 assert all(field.name_known for field in once) == bool(number)
+
+
+@pytest.mark.parametrize("field", [(b":path", b"/y"), (b"apns-id", b"1\r\nx: y"), (b"authorization", b"a\0")])
+async def test_a_rule_opens_no_door(
+    make_pool: MakePool, server_tls: ssl.SSLContext, field: tuple[bytes, bytes]
+) -> None:
+    async with scripted(server_tls) as server:
+        pool = make_pool(server.port, indexing=APPLE)
+        with pytest.raises(ValueError, match="cannot be sent"):
+            await pool.send(Request(b"/x", (field,)), timeout_seconds=30)
+        assert server.received == []
 
 
 async def test_without_a_rule_everything_may_be_remembered(make_pool: MakePool, server_tls: ssl.SSLContext) -> None:

@@ -41,3 +41,16 @@ def postgres_url(cluster: PostgresCluster, upgraded_postgres: str) -> Iterator[s
     name = cluster.new_database(upgraded_postgres)
     yield cluster.url(name)
     cluster.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, new_server: NewServer) -> ServerProcess:
+    """A server whose database has its schema; not started yet."""
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    return new_server(url, activation_validity_seconds="3600")
+
+
+@pytest.fixture
+def sqlite_server(new_server: NewServer) -> ServerProcess:
+    """The same on SQLite, for what has nothing to do with the database."""
+    return new_server(activation_validity_seconds="3600")

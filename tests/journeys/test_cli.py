@@ -18,19 +18,6 @@ from tests.journeys.processes import refused
 from tests.peers.server import ServerProcess, basic
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest, new_server: NewServer) -> ServerProcess:
-    """A server whose database has its schema; not started yet."""
-    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    return new_server(url, activation_validity_seconds="3600")
-
-
-@pytest.fixture
-def sqlite_server(new_server: NewServer) -> ServerProcess:
-    """The same on SQLite, for what has nothing to do with the database."""
-    return new_server(activation_validity_seconds="3600")
-
-
 def test_users_are_created_while_the_server_is_stopped_and_while_it_runs(server: ServerProcess) -> None:
     early = server.cli("admin", "create-user", "early", "--role", "admin")
     words = dict(line.split(maxsplit=1) for line in early.stdout.replace("user name", "name").splitlines())

@@ -67,9 +67,8 @@ async def test_a_list_of_users_each_told_once(served: Served) -> None:
     assert (shown["usersDone"], shown["usersTold"], shown["pushes"]) == (60, 50, 50)
     assert shown["content"]["texts"]["cs"] == {"title": "Zavřeno", "message": ""}
     assert await told(served, campaign_id) == Counter(users[:50])
-    while (shown := (await served.call("GET", f"{PATH}/{campaign_id}")).body)["pushesQueued"]:
-        await asyncio.sleep(0.05)
-    assert shown["pushesFailed"] + shown["pushesDelivered"] == 50
+    # The app has no push credential yet: they wait for one.
+    assert (shown["pushesQueued"], shown["pushesDelivered"], shown["pushesFailed"]) == (50, 0, 0)
 
 
 async def test_everyone_whom_the_app_can_reach(served: Served) -> None:

@@ -183,6 +183,27 @@ async def test_a_destination_that_is_well_keeps_its_places(store: Store, clock: 
         go_on.set()
 
 
+async def test_what_was_too_late_says_nothing_of_its_destination(store: Store, clock: ManualClock) -> None:
+    async def answer(_: Delivery) -> Result:
+        return RetryLater("parked", pause_seconds=60, leave_alone_seconds=60)
+
+    outbox, channel = make_outbox(store, clock), Recording(answer)
+    outbox.register_channel("test", channel)
+    await enqueue(store, outbox)
+    async with running(outbox):
+        await until(lambda: _attempted(store, 1))
+        for _ in range(20):
+            await enqueue(store, outbox, deadline_ms=clock.now_ms() + 1)
+        for _ in range(5):
+            await enqueue(store, outbox)
+        clock.advance(61)
+        # Those that are too late go without being tried, and only one of the others is.
+        await until(lambda: _count(store, "DEAD", 20))
+        await until(lambda: _attempted(store, 22))
+        await asyncio.sleep(0.1)
+    assert len(channel.got) == 2
+
+
 async def test_channels_do_not_wait_for_each_other(store: Store, clock: ManualClock) -> None:
     go_on = asyncio.Event()
 

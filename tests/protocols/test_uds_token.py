@@ -19,6 +19,7 @@ from ringback.protocols.uds_token import (
     check_push_token,
     read_token,
 )
+from tests.contract.uds_guide import ANDROID, IOS, filled
 
 KEY = bytes(range(32))
 KEY_TEXT = base64.b64encode(KEY).decode()
@@ -45,24 +46,12 @@ def refused(body: bytes) -> UdsTokenError:
     return refusal.value
 
 
-# The two forms of the guide, as printed, with values in the places of its words.
-IOS_GUIDE = f"""<token>
-    <pushNotifyToken>{APNS_TOKEN}</pushNotifyToken> <!-- Your APNs voip device token -->
-    <pushChannelType>APNS</pushChannelType><!--format : APNS, APNS:dev-->
-    <key>{KEY_TEXT}</key><!--Base64 encoded secret key. This secret key will be used for encryption of notification payload by CUCM. Same secret key(base64 decoded) should be used for decrypting the APNS payload-->
-    <algorithm>A256GCM</algorithm>
-    <application>bank</application>
-    <payloadVersion>V2</payloadVersion>
-</token>
-"""  # noqa: E501 - to the letter
-ANDROID_GUIDE = IOS_GUIDE.replace("APNs voip device token", "FCM device/registration token").replace(
-    "<pushChannelType>APNS</pushChannelType><!--format : APNS, APNS:dev-->", "<pushChannelType>FCM</pushChannelType>"
-)
-
-
 def test_the_forms_of_the_guides_are_read() -> None:
-    assert read_token(IOS_GUIDE.encode()) == WHOLE
-    assert read_token(ANDROID_GUIDE.encode()) == TokenUpdate(APNS_TOKEN, "FCM", KEY, "bank")
+    values = {"push_token": APNS_TOKEN, "key": KEY_TEXT, "application": "bank"}
+    assert read_token(filled(IOS, **values)) == WHOLE
+    assert read_token(filled(ANDROID, **values)) == TokenUpdate(APNS_TOKEN, "FCM", KEY, "bank")
+    for printed in (IOS, ANDROID):
+        assert refused(printed.encode()).field == "key", "the words in the places of the values are no values"
 
 
 def test_absent_is_unchanged_and_empty_is_the_default() -> None:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from prometheus_client import REGISTRY
@@ -17,7 +18,7 @@ from ringback.push.apns import ApnsProvider
 from ringback.push.content import Content, LiveActivity
 from ringback.push.reactions import APNS_REACTIONS, Verdict
 from ringback.store import Store
-from ringback.testing import ApnsDouble, reject
+from ringback.testing import ApnsDouble, go_away, reject
 from tests.push.at_providers import BUNDLE, PHONE, Source, apns_at, call, now, push_to, token_key
 
 
@@ -194,3 +195,27 @@ async def test_thousands_at_once(double: ApnsDouble, source: Source, sqlite: Sto
     assert len({got.headers["apns-id"] for got in double.received}) == len(double.received) == 1000
     assert double.violations == []
     assert len({got.headers["authorization"] for got in double.received}) == 1
+
+
+@pytest.mark.parametrize("backend", ["ngh2", "h2"])
+@pytest.mark.parametrize(("last", "close"), [("newest", "drained"), ("before", "drained"), ("this", "at once")])
+async def test_apns_goes_away_in_the_middle_of_a_thousand(
+    double: ApnsDouble,
+    source: Source,
+    sqlite: Store,
+    backend: Backend,
+    last: Literal["newest", "before", "this"],
+    close: Literal["drained", "at once"],
+) -> None:
+    async with apns_at(double, source, sqlite, backend=backend) as provider:
+        assert (await provider.send(push_to())).verdict is Verdict.DELIVERED
+        double.at(500, go_away(b'{"reason":"Shutdown"}', last=last, close=close))
+        pushes = [push_to() for _ in range(1000)]
+        reactions = await asyncio.gather(*(provider.send(push) for push in pushes))
+    delivered = {push.id for push, said in zip(pushes, reactions, strict=True) if said.verdict is Verdict.DELIVERED}
+    unknown = {push.id for push, said in zip(pushes, reactions, strict=True) if said.verdict is Verdict.UNKNOWN}
+    assert len(delivered) + len(unknown) == 1000
+    accepted = [got.push_id for got in double.accepted[1:]]
+    assert len(set(accepted)) == len(accepted)
+    assert delivered <= set(accepted) <= delivered | unknown
+    assert not unknown or close == "at once"

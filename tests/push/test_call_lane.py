@@ -45,7 +45,7 @@ async def test_it_is_on_the_wire_before_it_is_stored(room: Room) -> None:
     assert len(ids) == 2
     await asyncio.sleep(0)
     assert (len(room.apns.got), len(room.fcm.got)) == (1, 1)
-    await room.calls.close()
+    await room.calls.idle()
     assert stored_at_the_wire == [[]]
     (voip,) = room.apns.got
     assert (voip.id, voip.kind, voip.urgent, voip.encryption_key) == (ids[0], "apns-voip", True, KEY)
@@ -69,7 +69,7 @@ async def test_only_push_tokens_that_can_wake_an_app_ring(room: Room) -> None:
     await room.store.write(suspend)
     (blocked,) = [one for one in await room.store.read(room.tokens.of_user, "alice") if one.id == voip.id]
     assert room.calls.send(call(room, alert, other, blocked)) == []
-    await room.calls.close()
+    await room.calls.idle()
     assert room.apns.got == []
     assert await room.all(all_pushes) == []
 
@@ -77,7 +77,7 @@ async def test_only_push_tokens_that_can_wake_an_app_ring(room: Room) -> None:
 async def test_it_is_tried_again_from_memory_under_the_same_id(room: Room) -> None:
     room.fcm.say(RETRY, Reaction(Verdict.UNKNOWN, "the connection broke"), DELIVERED)
     (push_id,) = room.calls.send(call(room, await room.token("fcm")))
-    await room.calls.close()
+    await room.calls.idle()
     assert {one.id for one in room.fcm.got} == {push_id}
     assert await room.attempts(push_id) == [
         (1, "FAILED", "ServiceUnavailable"),
@@ -94,7 +94,7 @@ async def test_never_after_the_ring_time(room: Room) -> None:
 
     room.fcm.say(RETRY, too_late)
     (push_id,) = room.calls.send(call(room, await room.token("fcm")))
-    await room.calls.close()
+    await room.calls.idle()
     assert len(room.fcm.got) == 2
     push = await room.push(push_id)
     assert (push.status, push.reason) == ("FAILED", "the ring time is over: ServiceUnavailable")
@@ -108,14 +108,14 @@ async def test_a_provider_that_is_silent_has_until_the_end_of_the_ring(room: Roo
     room.fcm.say(silent)
     new = call(room, await room.token("fcm"), ring_expires_at=room.clock.now_ms() + 300)
     (push_id,) = room.calls.send(new)
-    await room.calls.close()
+    await room.calls.idle()
     push = await room.push(push_id)
     assert (push.status, push.reason) == ("FAILED", "no answer within the ring time")
 
 
 async def test_a_call_that_is_over_already_is_not_sent(room: Room) -> None:
     (push_id,) = room.calls.send(call(room, await room.token("fcm"), ring_expires_at=room.clock.now_ms()))
-    await room.calls.close()
+    await room.calls.idle()
     assert room.fcm.got == []
     assert (await room.push(push_id)).reason == "the ring time is over"
 
@@ -124,7 +124,7 @@ async def test_a_call_that_is_over_already_is_not_sent(room: Room) -> None:
 async def test_what_cannot_succeed_in_time_ends_at_once(room: Room, verdict: Verdict) -> None:
     room.fcm.say(Reaction(verdict, "no"))
     (push_id,) = room.calls.send(call(room, await room.token("fcm")))
-    await room.calls.close()
+    await room.calls.idle()
     push = await room.push(push_id)
     assert (push.status, push.reason, len(room.fcm.got)) == ("FAILED", "no", 1)
 
@@ -132,7 +132,7 @@ async def test_what_cannot_succeed_in_time_ends_at_once(room: Room, verdict: Ver
 async def test_a_dead_push_token_is_deleted(room: Room) -> None:
     room.apns.say(Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410))
     room.calls.send(call(room, await room.token("apns-voip")))
-    await room.calls.close()
+    await room.calls.idle()
     assert await room.all(all_tokens) == []
     assert len(room.died) == 1
 
@@ -144,7 +144,7 @@ async def test_phones_are_told_when_the_call_is_over(room: Room) -> None:
     await asyncio.sleep(0)
     room.calls.cancel(ids)
     room.calls.cancel(ids)
-    await room.calls.close()
+    await room.calls.idle()
     for push_id, provider in zip(ids, (room.apns, room.fcm), strict=True):
         rang, stopped = provider.got
         assert (stopped.content.purpose, stopped.content.push_id) == ("call_cancelled", push_id)
@@ -160,7 +160,7 @@ async def test_a_call_that_never_went_out_is_not_taken_back(room: Room) -> None:
     ids = room.calls.send(call(room, await room.token("fcm")))
     await wait_for(lambda: len(room.fcm.got) == 1)
     room.calls.cancel(ids)
-    await room.calls.close()
+    await room.calls.idle()
     push = await room.push(ids[0])
     assert (push.status, push.reason) == ("FAILED", "the call ended: ServiceUnavailable")
     assert len(room.fcm.got) == 1
@@ -180,24 +180,24 @@ async def test_a_call_that_arrives_after_it_was_over_is_taken_back(room: Room) -
     room.calls.cancel(ids)
     assert len(room.fcm.got) == 1
     answer.set()
-    await room.calls.close()
+    await room.calls.idle()
     assert [one.content.purpose for one in room.fcm.got] == ["call", "call_cancelled"]
 
 
 async def test_after_the_ring_time_nobody_is_told(room: Room) -> None:
     ids = room.calls.send(call(room, await room.token("fcm")))
-    await room.calls.close()
+    await room.calls.idle()
     room.clock.advance(RING_MS / 1000)
     room.calls.cancel([*ids, "unknown"])
-    await room.calls.close()
+    await room.calls.idle()
     assert len(room.fcm.got) == 1
 
 
 async def test_a_call_to_a_phone_with_a_local_connection(room: Room) -> None:
     ids = room.calls.send(call(room, await room.token("local")))
-    await room.calls.close()
+    await room.calls.idle()
     room.calls.cancel(ids)
-    await room.calls.close()
+    await room.calls.idle()
     rang, stopped = await room.store.read(room.mailbox.after, "r1", "")
     assert f'"pushid":"{ids[0]}"' in rang.payload
     assert f'"pushid":"{ids[0]}"' in stopped.payload
@@ -217,8 +217,27 @@ async def test_calls_go_out_while_the_database_is_away(room: Room, monkeypatch: 
     (push_id,) = room.calls.send(call(room, token))
     await wait_for(lambda: len(room.fcm.got) == 1)
     is_away = False
-    await room.calls.close()
+    await room.calls.idle()
     assert (await room.push(push_id)).status == "DELIVERED"
+
+
+async def test_a_process_that_stops_lets_what_is_under_way_be_answered(room: Room) -> None:
+    answer = asyncio.Event()
+
+    async def slow(_: OutgoingPush) -> Reaction:
+        await answer.wait()
+        return DELIVERED
+
+    room.fcm.say(slow)
+    room.apns.say(RETRY)
+    ids = room.calls.send(call(room, await room.token("fcm"), await room.token("apns-voip")))
+    await wait_for(lambda: len(room.fcm.got) == len(room.apns.got) == 1)
+    closing = asyncio.create_task(room.calls.close())
+    await asyncio.sleep(0.05)
+    answer.set()
+    await asyncio.wait_for(closing, 4)
+    fcm, apns = [await room.push(push_id) for push_id in ids]
+    assert (fcm.status, apns.status, apns.reason) == ("DELIVERED", "FAILED", "the server stopped: ServiceUnavailable")
 
 
 async def test_what_a_process_that_died_left_behind_ends_too_late(room: Room) -> None:
@@ -232,15 +251,10 @@ async def test_what_a_process_that_died_left_behind_ends_too_late(room: Room) ->
     room.fcm.say(dies)
     (push_id,) = room.calls.send(call(room, await room.token("fcm")))
     await wait_for(lambda: _is_stored(room, push_id))
-    lane, room.calls = room.calls, None  # type: ignore[assignment]
     async with running(room.outbox):
-        await asyncio.sleep(0.1)
-        assert len(room.fcm.got) == 1 or (await room.push(push_id)).status == "QUEUED"
         room.clock.advance(RING_MS / 1000 + 61)
         push = await room.ended(push_id)
     assert (push.status, push.reason) == ("FAILED", "deadline")
-    for task in lane._tasks:
-        task.cancel()
 
 
 async def _is_stored(room: Room, push_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,11 @@ def key(tmp_path: Path) -> ApnsTokenKey:
 
 
 @pytest.fixture
-def kept(store: Store, clock: ManualClock) -> ProviderTokens:
+async def kept(store: Store, clock: ManualClock) -> AsyncIterator[ProviderTokens]:
     """Those of one process."""
-    return tokens(store, clock)
+    kept = tokens(store, clock)
+    yield kept
+    await kept.close()
 
 
 async def test_made_once_however_many_ask(kept: ProviderTokens, clock: ManualClock) -> None:
@@ -225,7 +227,7 @@ async def test_what_apple_reads(kept: ProviderTokens, clock: ManualClock, key: A
     assert await apns.get("credential-2", key) == shown
 
 
-def test_only_who_has_the_key_has_its_name(kept: ProviderTokens) -> None:
+async def test_only_who_has_the_key_has_its_name(kept: ProviderTokens) -> None:
     mine, theirs = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     names = [kept.name_of("apns", "TEAM/KEY", one) for one in (mine, mine, theirs)]
     assert names[0] == names[1] != names[2]

@@ -12,9 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from ringback.apps.key_files import check_bundle_id, decoded, pem_of, private_key
 from ringback.errors import invalid_field
 from ringback.protocols.apns_certificate import VOIP, environment_of, topics_of, user_id_of
+from ringback.protocols.der import DerMalformed, iteration_counts
 from ringback.push import ApnsCertificate, Environment
 
 MAX_TOPICS = 100
+MOST_ITERATIONS = 3_000_000
+"""Of key derivation in a .p12: half a second. Apple's Keychain asks for a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ def apns_certificate(certificate: str, key: str | None, wish: Wish, now_ms: int)
 def apns_p12(p12: str, password: str, wish: Wish, now_ms: int) -> ApnsCertificate:
     """From a .p12 file in Base64. Raises InvalidRequest that names the field."""
     data = decoded(p12, "p12")
+    try:
+        counts = list(iteration_counts(data))
+    except DerMalformed as error:
+        raise invalid_field("p12", "This is no .p12 file, or one that is not DER. Export it anew.") from error
+    if sum(counts) > MOST_ITERATIONS:
+        raise invalid_field("p12", "It asks for too many iterations of its password. Export it anew.")
     try:
         key, leaf, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
     except UnsupportedAlgorithm as error:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, cast
+from typing import cast
 
 from ringback.http2.exchange import Exchange, Tally
 from ringback.http2.fields import Fields
 from ringback.http2.model import MOST_BODY, Indexing, OutcomeUnknown, PoolLimits
+from ringback.http2.needs import Owner
 from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, SessionBroken
 
 _STATUS = b":status"
@@ -22,34 +23,6 @@ _FIRST_FINAL_STATUS = 200
 _WRITE_BUFFER = 262_144
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
-
-
-class Owner(Protocol):
-    """The pool, as its connections see it."""
-
-    def on_places(self) -> None:
-        """Some stream has ended, or more are allowed."""
-        ...
-
-    def on_retired(self, connection: Connection) -> None:
-        """The connection takes no more requests."""
-        ...
-
-    def on_lost(self, connection: Connection, reason: str) -> None:
-        """The connection is no more; its requests are settled."""
-        ...
-
-    def on_proved(self) -> None:
-        """A connection brought its first answer."""
-        ...
-
-    def is_spare(self, connection: Connection) -> bool:
-        """Whether the pool can do without this connection, which nobody has used for a while."""
-        ...
-
-    def take_back(self, exchanges: list[Exchange], reason: str, goaway_debug: bytes | None) -> None:
-        """Requests, in their order, that went out and were provably not processed."""
-        ...
 
 
 class Connection(asyncio.Protocol):
@@ -168,20 +141,26 @@ class Connection(asyncio.Protocol):
             self.ready.set_exception(ConnectionError(reason))
             self.ready.exception()  # the dialer may have gone
         self._owner.on_lost(self, reason)
-        unsent, self._unprocessed = self._unprocessed + unsent, []
         if unsent:
-            self._owner.take_back(unsent, f"connection lost: {reason}", self._goaway_debug)
-        self._say_goodbye()
+            self._abort_transport()  # a session that has made their bytes must not write them with its goodbye
+        else:
+            self._say_goodbye()
+        returned, self._unprocessed = self._unprocessed + unsent, []
+        if returned:
+            self._owner.take_back(returned, f"connection lost: {reason}", self._goaway_debug)
 
     def abort(self) -> None:
         """Does not wait for the other side to close."""
         self.lose("closed")
-        if self._transport is not None:
-            self._transport.abort()
+        self._abort_transport()
 
     def _end_when_empty(self) -> None:
         if self._retired and not self.streams:
             self.lose("it went away" if self._goaway_debug is not None else "retired")
+
+    def _abort_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _say_goodbye(self) -> None:
         transport = self._transport
@@ -310,8 +289,9 @@ class Connection(asyncio.Protocol):
     def on_goaway(self, last_stream: int, code: int, debug: bytes) -> None:  # noqa: ARG002
         """No new streams; those above `last_stream` were not looked at (RFC 9113 §6.8)."""
         self._goaway_debug = debug
-        for stream in [stream for stream in self.streams if stream > last_stream]:
-            self._unprocessed.append(self.streams.pop(stream))
+        for stream, exchange in list(self.streams.items()):
+            if stream > last_stream and not exchange.status:
+                self._unprocessed.append(self.streams.pop(stream))
         self.retire()
 
     # inside

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ringback.http2.connection import Connection
 
 STEPS_A_SECOND = 20
+_NONE_YET: dict[bytes, bytes] = {}  # replaced as a whole when the head comes
 
 
 class Tally:
@@ -38,11 +39,9 @@ class Exchange:
         self.future = future
         self.urgent = urgent
         self.connection: Connection | None = None
-        self.stream = 0
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
+        self.stream = self.status = self.moves = 0
+        self.headers = _NONE_YET
         self.body: bytes | bytearray = b""
-        self.moves = 0
         self.bucket: set[Exchange] | None = None
 
     def answer(self) -> bool:

@@ -33,9 +33,8 @@ class Fields:
         self._authority = (b":authority", authority)
         self._never_indexed = never_indexed
         self._path_is_literal = PATH in indexing.never
-        self._never = indexing.never
+        self._literal = set(indexing.never - {PATH})
         self._once = indexing.once
-        self._seen_once: set[bytes] = set()
         self._ready: dict[Field, Field] = {}
 
     def of(self, request: Request) -> list[Field]:
@@ -55,18 +54,19 @@ class Fields:
         return made
 
     def _prepare(self, field: Field) -> Field:
-        """Checks a field that was not seen before, or that is seen once only; remembers the others."""
+        """Checks a field that was not seen lately, and remembers how it is sent."""
         name, value = field
         if value.translate(None, _CONTROLS) != value:
             raise ValueError(f"The value of {name!r} cannot be sent.")
-        if name in self._once:
-            if name in self._seen_once:
-                return self._never_indexed(field)
-            self._seen_once.add(name)
-            return field
-        if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
-            raise ValueError(f"The field {name!r} cannot be sent.")
         if len(self._ready) >= _MOST_REMEMBERED:
             self._ready.clear()
-        made = self._ready[field] = self._never_indexed(field) if name in self._never else field
-        return made
+        if name in self._literal:
+            made = self._ready[field] = self._never_indexed(field)
+            return made
+        if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
+            raise ValueError(f"The field {name!r} cannot be sent.")
+        if name in self._once:
+            self._literal.add(name)
+        else:
+            self._ready[field] = field
+        return field

@@ -77,15 +77,14 @@ class Pool:
         self._dial_timer: asyncio.TimerHandle | None = None
         self._last_failure = NotSent("no connection yet", connection_failed=True)
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._deadlines: Deadlines | None = None
+        self._running: tuple[asyncio.AbstractEventLoop, Deadlines] | None = None
 
     async def send(self, request: Request, *, timeout_seconds: float, urgent: bool = False) -> Answer:
         """The answer, whatever its status. Cancelling gives the stream up.
 
         Raises NotSent, OutcomeUnknown, and ValueError for a request that HTTP/2 cannot carry.
         """
-        loop, deadlines = self._here()
+        loop, deadlines = self._running or self._here()
         exchange = Exchange(request, loop.create_future(), urgent=urgent)
         connection = self._with_place(urgent=urgent)
         if connection is not None:
@@ -115,8 +114,8 @@ class Pool:
             await asyncio.wait([connection.closed for connection in everything], timeout=self._limits.drain_seconds)
         for connection in everything:
             connection.abort()
-        if self._deadlines is not None:
-            self._deadlines.stop()
+        if self._running is not None:
+            self._running[1].stop()
 
     def statistics(self) -> Statistics:
         """How it stands now."""
@@ -241,13 +240,16 @@ class Pool:
     # dialing
 
     def _dial_if_needed(self) -> None:
-        """One at a time. In the pause after a failure only for urgent requests; the others are told, or wait."""
+        """One at a time. In the pause after a failure those who wait are told, or wait for the connections there are.
+
+        An urgent request does not let itself be told: with no connection at all, it tries once more.
+        """
         if not (self._urgent or self._normal) or self._dialing is not None or self._closed:
             return
         if len(self._open) >= self._limits.most_connections:
             return
         loop, _ = self._here()
-        if loop.time() < self._dial_again_at and not self._urgent:
+        if loop.time() < self._dial_again_at and (self._open or not self._urgent):
             if not self._open:
                 self._refuse_waiting(self._last_failure)
             elif self._dial_timer is None:
@@ -315,10 +317,10 @@ class Pool:
 
     def _here(self) -> tuple[asyncio.AbstractEventLoop, Deadlines]:
         """The loop that the pool is first used in: it may be made before there is one."""
-        if self._loop is None or self._deadlines is None:
-            self._loop = asyncio.get_running_loop()
-            self._deadlines = Deadlines(self._loop, self._on_due)
-        return self._loop, self._deadlines
+        if self._running is None:
+            loop = asyncio.get_running_loop()
+            self._running = (loop, Deadlines(loop, self._on_due))
+        return self._running
 
 
 def _copy(error: NotSent) -> NotSent:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ringback.errors import invalid_field
+from ringback.messages.extras import checked_extras
 from ringback.messages.model_campaigns import Audience, Campaign, CampaignPushes, Status
 from ringback.messages.schema_cloud import Extras, Id, Name
 from ringback.messages.schema_native import Language, MessageText
@@ -41,7 +42,7 @@ class NewCampaign(msgspec.Struct, frozen=True, rename="camel"):
         """What is stored. Raises InvalidRequest."""
         if not self.silent and not self.texts:
             raise invalid_field("texts", "Say something in at least one language, or make it silent.")
-        return CampaignContent(self.texts, self.silent, self.sound, self.extras or {})
+        return CampaignContent(self.texts, self.silent, self.sound, checked_extras(self.extras))
 
 
 class CampaignUsers(msgspec.Struct, frozen=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ringback.errors import AppNotFound, PushMessageRefused, Violation, invalid_field
+from ringback.messages.extras import checked_extras
 from ringback.messages.model import Notice, Style, Text, Told
-from ringback.push import unusable_extra
 from ringback.store import Tx
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ringback.messages.service import MessagesService
     from ringback.principal import Principal
 
-MOST_EXTRAS_BYTES = 2048
 MOST_COLLAPSE_ID_BYTES = 64
 _encode = msgspec.json.Encoder().encode
 
@@ -45,7 +44,7 @@ class MessageSending:
             app_ids=await self._apps(tx, principal, None),
             title=command.title or "",
             message=command.message or "",
-            extras=_checked(command.extras),
+            extras=checked_extras(command.extras),
             sound=command.sound,
             registration_id=command.registration_id,
             silent=bool(command.silent),
@@ -62,7 +61,7 @@ class MessageSending:
             title=command.title or "",
             message=command.message or "",
             texts={language: Text(one.title, one.message) for language, one in (command.texts or {}).items()},
-            extras=_checked(command.extras),
+            extras=checked_extras(command.extras),
             sound=command.sound,
             registration_id=command.registration_id,
             deadline_ms=command.timestamp_expires,
@@ -114,14 +113,3 @@ class MessageSending:
         expires = command.timestamp_expires
         if expires is not None and expires <= self._clock.now_ms():
             raise invalid_field("timestampExpires", "This time must be in the future.", expires)
-
-
-def _checked(extras: dict[str, Any] | None) -> dict[str, Any]:
-    if not extras:
-        return {}
-    if len(_encode(extras)) > MOST_EXTRAS_BYTES:
-        raise invalid_field("extras", f"At most {MOST_EXTRAS_BYTES} bytes as JSON.")
-    name = unusable_extra(extras)
-    if name is not None:
-        raise invalid_field(f"extras.{name}", "Push providers keep this name for themselves.")
-    return extras

@@ -8,7 +8,7 @@ from collections import Counter
 import msgspec
 
 from ringback.clock import Clock
-from ringback.outbox.model import Result, RetryLater
+from ringback.outbox.model import GiveUp, Result, RetryLater
 from ringback.outbox.plug import Plug
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Destinations:
 
     def note(self, destination: str, result: Result) -> None:
         """Remembers what a result says about its destination."""
+        if isinstance(result, GiveUp) and not result.destination_was_asked:
+            return
         if not isinstance(result, RetryLater) or result.destination_is_well:
             self._failing.pop(destination, None)
             return

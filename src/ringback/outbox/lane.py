@@ -148,7 +148,7 @@ class Lane:
 
     async def _result(self, delivery: Delivery, work: Any) -> Result:
         if self._units.is_late(delivery):
-            return GiveUp("deadline")
+            return GiveUp("deadline", destination_was_asked=False)
         try:
             return await self._plug.channel.attempt(delivery, work)
         except asyncio.CancelledError:

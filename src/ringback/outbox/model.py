@@ -82,9 +82,10 @@ class RetryLater(msgspec.Struct, frozen=True, tag=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True, tag=True):
-    """It did not arrive and never will."""
+    """It did not arrive and never will. `destination_was_asked`: whether it says anything of the destination."""
 
     reason: str
+    destination_was_asked: bool = True
     note: Any = None
 
 

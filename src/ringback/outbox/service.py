@@ -35,7 +35,7 @@ from ringback.store import SqliteStore, Store, Tx
 
 WAKE_CHANNEL = "outbox"
 logger = logging.getLogger(__name__)
-HURRY_CHANNEL = "outbox hurry"
+HURRY_CHANNEL = "outbox_hurry:{}"
 _TEXT_LIMIT = 1000
 _OUTCOMES = {Delivered: "DELIVERED", GiveUp: "REFUSED", RetryLater: "FAILED"}
 _encode = msgspec.json.Encoder().encode
@@ -105,7 +105,7 @@ class Outbox:
             for lane in lanes
             for subscribe in (
                 self._store.subscribe(WAKE_CHANNEL, lane.wake),
-                self._store.subscribe(HURRY_CHANNEL, lane.hurry),
+                self._store.subscribe(HURRY_CHANNEL.format(lane.name), lane.hurry),
             )
         ]
         try:
@@ -182,7 +182,7 @@ class Outbox:
     async def hurry(self, tx: Tx, channel: str, destination: str) -> None:
         """What waits for a destination is due now: whatever it failed for has been put right."""
         await tx.run(queries.hurry_deliveries, channel, destination, self._clock.now_ms())
-        tx.notify(HURRY_CHANNEL)
+        tx.notify(HURRY_CHANNEL.format(channel))
 
     async def claim(
         self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int

@@ -12,11 +12,12 @@ from typing import Literal
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from ringback.protocols.der import SEQUENCE, UTF8_STRING, DerMalformed, element, items
+
 TOPICS = x509.ObjectIdentifier("1.2.840.113635.100.6.3.6")
 DEVELOPMENT = x509.ObjectIdentifier("1.2.840.113635.100.6.3.1")
 PRODUCTION = x509.ObjectIdentifier("1.2.840.113635.100.6.3.2")
 VOIP = ".voip"
-_SEQUENCE, _UTF8_STRING = 0x30, 0x0C
 
 
 def user_id_of(certificate: x509.Certificate) -> str | None:
@@ -38,8 +39,10 @@ def topics_of(certificate: x509.Certificate) -> tuple[str, ...]:
     listed = _extension(certificate, TOPICS)
     if listed is None:
         return own
-    items = _items(_only(listed, _SEQUENCE))
-    names = [value.decode("utf-8") for tag, value in items if tag == _UTF8_STRING]
+    outer = items(listed)
+    if len(outer) != 1 or outer[0][0] != SEQUENCE:
+        raise DerMalformed
+    names = [value.decode("utf-8") for tag, value in items(outer[0][1]) if tag == UTF8_STRING]
     return tuple(dict.fromkeys((*own, *names)))
 
 
@@ -54,10 +57,10 @@ def environment_of(certificate: x509.Certificate) -> Literal["development", "pro
 def topics_extension(topics: dict[str, str]) -> x509.UnrecognizedExtension:
     """The opposite of `topics_of`, for certificates of one's own: topic → role (`app`, `voip`, `complication`)."""
     parts = b"".join(
-        _element(_UTF8_STRING, topic.encode()) + _element(_SEQUENCE, _element(_UTF8_STRING, role.encode()))
+        element(UTF8_STRING, topic.encode()) + element(SEQUENCE, element(UTF8_STRING, role.encode()))
         for topic, role in topics.items()
     )
-    return x509.UnrecognizedExtension(TOPICS, _element(_SEQUENCE, parts))
+    return x509.UnrecognizedExtension(TOPICS, element(SEQUENCE, parts))
 
 
 def _extension(certificate: x509.Certificate, kind: x509.ObjectIdentifier) -> bytes | None:
@@ -70,38 +73,3 @@ def _extension(certificate: x509.Certificate, kind: x509.ObjectIdentifier) -> by
         msg = "an extension stands twice in the certificate"
         raise ValueError(msg) from error
     return value.value if isinstance(value, x509.UnrecognizedExtension) else None
-
-
-def _only(data: bytes, wanted: int) -> bytes:
-    items = _items(data)
-    if len(items) != 1 or items[0][0] != wanted:
-        msg = "not the DER that was expected"
-        raise ValueError(msg)
-    return items[0][1]
-
-
-def _items(data: bytes) -> list[tuple[int, bytes]]:
-    """The elements of DER (X.690 §8.1) as (tag, content)."""
-    found, at = [], 0
-    while at < len(data):
-        if at + 2 > len(data):
-            msg = "the DER ends too early"
-            raise ValueError(msg)
-        tag, length, at = data[at], data[at + 1], at + 2
-        if length & 0x80:
-            size = length & 0x7F
-            length, at = int.from_bytes(data[at : at + size], "big"), at + size
-        if at + length > len(data):
-            msg = "the DER ends too early"
-            raise ValueError(msg)
-        found.append((tag, data[at : at + length]))
-        at += length
-    return found
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + content

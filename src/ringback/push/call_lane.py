@@ -9,6 +9,7 @@ finds that it is too late.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -38,6 +39,7 @@ CALL_KINDS = frozenset({"apns-voip", "fcm", "webpush", "local"})
 """What can wake an app. An `apns` push token can only show something."""
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+_CLOSE_SECONDS = 5
 _LEASE_AFTER_MS = 60_000
 _STORE_PAUSE_SECONDS = 0.5
 _STORE_PATIENCE_SECONDS = 10.0
@@ -67,7 +69,7 @@ class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
 class _Ringing:
     """A push of a call, from the moment it is sent until the ring time is over."""
 
-    __slots__ = ("is_out", "outgoing", "push", "withdrawal", "withdrawn")
+    __slots__ = ("interrupted", "is_out", "outgoing", "push", "withdrawal", "withdrawn")
 
     def __init__(self, push: Push, outgoing: OutgoingPush, *, withdrawal: bool) -> None:
         self.push = push
@@ -75,7 +77,9 @@ class _Ringing:
         self.withdrawal = withdrawal
         self.is_out = False
         """It has arrived, or may have."""
-        self.withdrawn = asyncio.Event()
+        self.withdrawn = False
+        self.interrupted = asyncio.Event()
+        """No further attempt is to be made."""
 
 
 class CallPushes:
@@ -103,6 +107,7 @@ class CallPushes:
         self._local = local
         self._ringing: dict[str, _Ringing] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     def can_ring(self, target: PushToken) -> bool:
         """Whether a call may and can be pushed to this push token."""
@@ -141,16 +146,32 @@ class CallPushes:
         withdrawals = []
         for push_id in push_ids:
             ringing = self._ringing.get(push_id)
-            if ringing is not None and not ringing.withdrawn.is_set():
-                ringing.withdrawn.set()
+            if ringing is not None and not ringing.withdrawn:
+                ringing.withdrawn = True
+                ringing.interrupted.set()
                 if ringing.is_out:
                     withdrawals.append(self._withdrawal(ringing))
         self._begin([one for one in withdrawals if one is not None])
 
-    async def close(self) -> None:
-        """Returns when everything that was sent is recorded."""
+    async def idle(self) -> None:
+        """Returns when everything that was sent is over, and on record."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+
+    async def close(self) -> None:
+        """The process stops: no further attempts; what is under way has a moment to be answered and recorded."""
+        self._closing = True
+        for ringing in self._ringing.values():
+            ringing.interrupted.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.idle()
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            # Their leases run out, and the outbox of another process finds them too late.
+            await asyncio.wait(late)
 
     # one push ---------------------------------------------------------------------------------------------------------
 
@@ -207,6 +228,8 @@ class CallPushes:
         held: asyncio.Future[dict[str, Delivery]] = loop.create_future()
         for ringing in begun:
             self._ringing[ringing.push.id] = ringing
+            if self._closing:
+                ringing.interrupted.set()
             self._spawn(self._ring(ringing, held))
         self._spawn(self._store_rows(begun, held))
 
@@ -218,7 +241,7 @@ class CallPushes:
     async def _ring(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> None:
         try:
             result, duration_ms, earlier = await self._try(ringing, held)
-            if ringing.is_out and ringing.withdrawn.is_set() and not ringing.withdrawal:
+            if ringing.is_out and ringing.withdrawn and not ringing.withdrawal:
                 withdrawal = self._withdrawal(ringing)
                 self._begin([] if withdrawal is None else [withdrawal])
             at = self._clock.now_ms()
@@ -247,17 +270,21 @@ class CallPushes:
             if result.leave_alone_seconds is not None:
                 return GiveUp(result.reason, note=result.note), duration_ms, earlier
             wait = max(pause, result.after_seconds or 0)
-            if not ringing.withdrawn.is_set() and wait < self._seconds_left(ringing):
+            if not ringing.interrupted.is_set() and wait < self._seconds_left(ringing):
                 earlier.append(Earlier(self._clock.now_ms(), result.reason, duration_ms))
                 try:
                     async with asyncio.timeout(wait):
-                        await ringing.withdrawn.wait()
+                        await ringing.interrupted.wait()
                 except TimeoutError:
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                     continue
                 earlier.pop()
-            why = "the call ended" if ringing.withdrawn.is_set() else "the ring time is over"
-            return GiveUp(f"{why}: {result.reason}", note=result.note), duration_ms, earlier
+            return GiveUp(f"{self._why_over(ringing)}: {result.reason}", note=result.note), duration_ms, earlier
+
+    def _why_over(self, ringing: _Ringing) -> str:
+        if ringing.withdrawn:
+            return "the call ended"
+        return "the server stopped" if self._closing else "the ring time is over"
 
     async def _attempt(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> Result:
         seconds = self._seconds_left(ringing)

@@ -86,21 +86,15 @@ class PushChannel:
 
     async def attempt(self, delivery: Delivery, work: WaitingPush | None) -> Result:
         """One attempt."""
-        if work is None:
-            return GiveUp("the push is gone")
-        if work.status != "QUEUED":
+        if work is not None and work.status != "QUEUED":
             return Delivered("was delivered before")
+        refused = self._why_not(work)
+        if work is None or refused is not None:
+            return GiveUp(refused or "", destination_was_asked=False)
         if work.kind == "local" and self._local is not None:
-            refused = why_not(work) if work.push_token_id is not None else None
-            return GiveUp(refused) if refused else await self._local.send(work)
-        provider = self._providers.get(work.kind)
-        if provider is None:
-            return GiveUp(f"no provider for {work.kind}")
-        refused = why_not(work)
-        if refused is not None:
-            return GiveUp(refused)
+            return await self._local.send(work)
         push = self._outgoing(delivery, work)
-        return result_of(await provider.send(push), push)
+        return result_of(await self._providers[work.kind].send(push), push)
 
     async def settled(self, tx: Tx, settled: Sequence[Settled]) -> None:
         """Ends pushes, and deletes or corrects the push tokens that their answers were about."""
@@ -117,6 +111,17 @@ class PushChannel:
         if ended:
             await tx.run(queries.end_pushes, _encode(ended).decode())
 
+    def _why_not(self, push: WaitingPush | None) -> str | None:
+        """Why nobody can or may be reached, or None. A mailbox is reached by its registration alone."""
+        if push is None:
+            return "the push is gone"
+        is_local = push.kind == "local" and self._local is not None
+        if not is_local and push.kind not in self._providers:
+            return f"no provider for {push.kind}"
+        if not push.has_token and (not is_local or push.push_token_id is not None):
+            return "the push token is gone"
+        return "the registration is blocked" if push.suspended else None
+
     async def _write(self, tx: Tx, effect: Effect) -> None:
         if effect.push_token_id is None:
             return
@@ -128,7 +133,7 @@ class PushChannel:
 
     def _outgoing(self, delivery: Delivery, work: WaitingPush) -> OutgoingPush:
         content = decode_content(work.payload)
-        assert work.push_token is not None  # why_not has looked
+        assert work.push_token is not None  # it has been looked for
         return OutgoingPush(
             id=work.id,
             app_id=work.app_id,
@@ -159,13 +164,6 @@ def push_id_of(delivery: Delivery) -> str:
     if delivery.payload == _NO_ID_YET:
         return delivery.id
     return msgspec.json.decode(delivery.payload, type=Ticket).push_id
-
-
-def why_not(push: WaitingPush) -> str | None:
-    """Why nobody may or can be reached by this push token any more, or None."""
-    if not push.has_token:
-        return "the push token is gone"
-    return "the registration is blocked" if push.suspended else None
 
 
 def result_of(reaction: Reaction, push: OutgoingPush) -> Result:

@@ -19,7 +19,8 @@ from ringback.push.credentials import HEALTH, CredentialKind, CredentialSource, 
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import OTHER_REASON, Reaction, Verdict
 
-PROBE_MS = 60_000
+PROBE_MS = 50_000
+"""A little less than the minute after which the queue asks again."""
 JITTER = 0.25
 _REMEMBERED = 10_000
 
@@ -86,6 +87,8 @@ class Gate:
         if self._said.get(stored.id) == (stored.version, says):
             return
         _remember(self._said, stored.id, (stored.version, says))
+        if says == "REFUSED":
+            _remember(self._probed_at, stored.id, self._clock.now_ms())
         log = _log.info if says == "OK" else _log.warning
         log("push credential", app=stored.app_id, kind=self._kind, status=says, reason=reaction.sentence)
         try:
