@@ -25,7 +25,7 @@ from ringback.store.migrate import upgrade
 
 PUSHES = 20_000
 ROUNDS = 3
-MIXED_SECONDS = 10.0
+MIXED_SECONDS = 6.0
 BACKGROUND = 2_000
 CALLS = 50
 RUN_SECONDS = 120
@@ -60,11 +60,14 @@ async def whole_path() -> list[Figure]:
 async def calls_among_messages() -> list[Figure]:
     """From `CallPushes.send` to the provider's answer, which is a little later than to the wire."""
     with engine.sink() as sink:
-        result = await _on_sqlite(sink, seconds=MIXED_SECONDS, background=BACKGROUND, calls=CALLS)
+        rounds = [
+            await _on_sqlite(sink, seconds=MIXED_SECONDS, background=BACKGROUND, calls=CALLS) for _ in range(ROUNDS)
+        ]
+    result = sorted(rounds, key=lambda one: one.p99_ms)[ROUNDS // 2]
     return [
         Figure(
             name="call-push", figure=result.p99_ms, unit="ms", target=20, better="lower",
-            detail=f"p99 of {result.pushes} calls to the answer (p50 {result.p50_ms:.1f} ms, worst"
+            detail=f"p99 of {result.pushes} calls to the answer, median of {ROUNDS} rounds (p50 {result.p50_ms:.1f} ms, worst"
             f" {result.worst_ms:.1f} ms) under {BACKGROUND} encrypted messages a second in the same process",
         )
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,12 @@ from ringback.errors import PushNotFound
 from ringback.messages.inbox import READ_AT_A_TIME
 from ringback.messages.model_inbox import PhoneInbox
 from ringback.messages.model_tracing import PushesWanted
+from ringback.messages.queries import message_notice
 from ringback.messages.queries_inbox import MOST_COUNTED
 from ringback.messages.schema_mobile import InboxPage
 from ringback.messages.tracing import WALKED_AT_MOST
 from ringback.principal import Principal
+from ringback.store import Tx
 from tests.messages.bank import Bank
 from tests.plans import Plans
 
@@ -116,6 +119,22 @@ async def test_reasons_cost_the_same_however_many_there_are(bank: Bank, plans: P
         assert work.amount <= before[name][1].amount * 1.2 + 50, (name, work, before[name][1])
     with pytest.raises(PushNotFound):
         await plans.read(tracing.of_push, BACK_END, "unknown")
+
+
+async def test_a_campaign_is_no_subject_that_is_searched(bank: Bank, plans: Plans) -> None:
+    content = {"appId": "bank", "name": "news", "texts": {"en": {"title": "a"}}, "users": ["jan"]}
+    campaign = (await bank.served.call("POST", "/api/v1/campaigns", content)).body["id"]
+    tracing = bank.served.rooms.tracing
+    of_campaign = _NOTICES.replace("'message', {id}", f"'campaign', '{campaign}'")
+    await load(plans, of_campaign, 20_000, "01", "'u' || n")
+    listed, work = await plans.read(tracing.page, BACK_END, PushesWanted(subject_id=campaign))
+    assert (listed, work.amount < 500) == (([], None), True), work
+
+    async def of_message(tx: Tx) -> Any:
+        return await tx.one(message_notice, campaign)
+
+    found, work = await plans.read(of_message)
+    assert (found, work.amount < 500) == (None, True), work
 
 
 async def test_what_lies_between_strangers_notices_is_found_page_by_page(bank: Bank, plans: Plans) -> None:

@@ -34,7 +34,6 @@ from ringback.devices.user_info import UserInfoRequests
 from ringback.devices.vault import VaultRequests
 
 if TYPE_CHECKING:
-
     from ringback.clock import Clock, Randomness
     from ringback.devices.model import PushTarget, Registration
     from ringback.devices.needs import (

@@ -93,6 +93,7 @@ class Face:
                 optional_header=optional_header,
                 decrypted=decrypted,
                 xml=self._xml,
+                may_conflict=method is post,
             ),
             opt={"role": role, "face": self.name, "request": request, "xml": self._xml},
             **options,

@@ -93,6 +93,7 @@ class _Handler:
     header_fields: list[tuple[str, bool]]
     decrypted: Decrypted
     xml: bool
+    may_conflict: bool
 
     def refusals(self) -> dict[str, OpenAPIResponse]:
         """What may go wrong, by HTTP status."""
@@ -102,7 +103,7 @@ class _Handler:
         else:
             kind = "application/problem+json" if is_native else "application/json"
             schema = json_schema(Problem if is_native else ErrorEnvelope)
-        absent = {"409"} if not (is_native and self.status == 201) else set()
+        absent = {"409"} if not (is_native and self.may_conflict) else set()
         if self.role is None and self.face != "mobile":
             absent |= {"401", "403"}
         if self.role != "user":
@@ -128,13 +129,15 @@ def describe(
     optional_header: Sequence[str] = (),
     decrypted: Decrypted | None = None,
     xml: bool = False,
+    may_conflict: bool = False,
 ) -> type[Operation]:
     """The Operation class of one handler, completed after Litestar filled in what the signature says.
 
     `xml`: bodies are XML; a Struct's `xml_name` is the name of the outermost element.
+    `may_conflict`: 409 is among its answers, in the native API.
     `decrypted`: what the encrypted request and answer hold, shown as `x-decrypted-request` and `x-decrypted-response`.
     """
     header_fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
-    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()), xml)
+    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()), xml, may_conflict)
     # A class made in this way costs microseconds; one by the decorator, for each of a hundred handlers, milliseconds.
     return type("Described", (_Described,), {"handler": handler})

@@ -29,17 +29,19 @@ walked_notices_of_user = Query(
     postgres="SELECT id, app_ids FROM notices WHERE (user_id, id) < ($1, $2) AND user_id >= $1"
     " ORDER BY user_id DESC, id DESC LIMIT $3",
 )
-# Few belong to one subject, so they may be sorted; a campaign has one for each of its users, and is not asked for here.
+# Few belong to one subject, so they may be sorted. But a campaign has one for each of its users: it is not asked for,
+# and SQLite has to be told to look at that first.
+_OF_SUBJECT = """FROM (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM campaigns WHERE id = $1)) AS known
+    CROSS JOIN notices WHERE subject_id = $1"""
 walked_notices_of_subject = Query(
     "walked_notices_of_subject",
     "The newest notices about a subject that come before an id, and their apps.",
-    "SELECT id, app_ids FROM notices WHERE subject_id = $1 AND subject_kind <> 'campaign' AND id < $2"
-    " ORDER BY id DESC LIMIT $3",
+    f"SELECT id, app_ids {_OF_SUBJECT} AND id < $2 ORDER BY id DESC LIMIT $3",
 )
 message_notice = Query(
     "message_notice",
     "The notice of a message or of an inbox message.",
-    f"{_NOTICE} WHERE subject_id = $1 AND subject_kind IN ('message', 'inbox') LIMIT 1",
+    f"SELECT {columns(NoticeRow)} {_OF_SUBJECT} AND subject_kind IN ('message', 'inbox') LIMIT 1",
     row=NoticeRow,
 )
 # Ids begin with their time, so the primary key finds the old ones.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEPT_MS = 30 * 86_400_000
 """How long one can ask why somebody was or was not told."""
+MOST_UNUSED = 200
+"""So many phones and push tokens that were not used are written down, where a user has very many."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +55,7 @@ class MessagesService:
             if reason is None:
                 pushes.append(_push(notice, notice_id, target))
         push_ids = await self._pushes.queue_all(tx, pushes)
-        await self._write(tx, notice_id, notice, _with_push_ids(considered, push_ids))
+        await self._write(tx, notice_id, notice, _with_push_ids(_worth_writing(considered), push_ids))
         return Told(notice_id, tuple(push_ids))
 
     async def purge(self, tx: Tx, limit: int) -> int:
@@ -125,6 +127,14 @@ def _considered(target: PushTarget, reason: str | None) -> Considered:
         environment=target.environment,
         language=target.language,
     )
+
+
+def _worth_writing(considered: list[Considered]) -> list[Considered]:
+    """All that were used, and not too many of the others."""
+    unused = [one for one in considered if not one.used]
+    if len(unused) <= MOST_UNUSED:
+        return considered
+    return [*(one for one in considered if one.used), *unused[:MOST_UNUSED]]
 
 
 def _with_push_ids(considered: Sequence[Considered], push_ids: Sequence[str]) -> list[Considered]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from ringback.push.model import LocalPush
 from ringback.store import Store, Tx
 
 KEPT_MS = 86_400_000
+# Here the database is the wire: requests must not wait behind a thousand mailboxes.
+_AT_A_TIME = 32
 
 
 def wake_channel(registration_id: str) -> str:
@@ -45,10 +48,12 @@ class LocalProvider:
         self._store = store
         self._clock = clock
         self._randomness = randomness
+        self._places = asyncio.Semaphore(_AT_A_TIME)
 
     async def send(self, push: Mail) -> Result:
         """Puts the push into the mailbox of its registration, unless it has been there already."""
-        await self._store.write(self.put, push)
+        async with self._places:
+            await self._store.write(self.put, push)
         return Delivered()
 
     async def put(self, tx: Tx, push: Mail) -> None:
