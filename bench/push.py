@@ -67,8 +67,9 @@ async def calls_among_messages() -> list[Figure]:
     return [
         Figure(
             name="call-push", figure=result.p99_ms, unit="ms", target=20, better="lower",
-            detail=f"p99 of {result.pushes} calls to the answer, median of {ROUNDS} rounds (p50 {result.p50_ms:.1f} ms, worst"
-            f" {result.worst_ms:.1f} ms) under {BACKGROUND} encrypted messages a second in the same process",
+            detail=f"p99 of {result.pushes} calls to the answer (p50 {result.p50_ms:.1f} ms, worst"
+            f" {result.worst_ms:.1f} ms), median of {ROUNDS} rounds,"
+            f" under {BACKGROUND} encrypted messages a second in the same process",
         )
     ]  # fmt: skip
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _STRIDES = 8
 
 
-class _Running(msgspec.Struct, frozen=True):
+class _Running(msgspec.Struct, frozen=True, gc=False):
     """An attempt under way, and when the loop's clock says that it has taken too long."""
 
     delivery: Delivery

@@ -44,7 +44,7 @@ class NewDelivery(msgspec.Struct, frozen=True):
     id: str | None = None
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A claimed delivery. `id` stays the same over all attempts; `attempts` counts this one, from 1."""
 
     id: str
@@ -108,7 +108,7 @@ class Earlier(msgspec.Struct, frozen=True):
     duration_ms: int
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """An attempt that is over, at `at`. `earlier`: attempts of the same claim that are not on record yet."""
 
     delivery: Delivery
@@ -118,7 +118,7 @@ class Outcome(msgspec.Struct, frozen=True):
     earlier: tuple[Earlier, ...] = ()
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """What an attempt has made of a delivery: DONE, DEAD with the reason, or READY again at `retry_at`."""
 
     delivery: Delivery

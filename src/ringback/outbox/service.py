@@ -274,7 +274,7 @@ class Outbox:
         return len(finished)
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     """What both statements of `settle` need of one attempt; the second one alone of an earlier one."""
 
     id: str

@@ -47,7 +47,7 @@ class Ticket(msgspec.Struct, frozen=True, rename="camel"):
     push_id: str
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What is to be written beside a push's end: the answer, and the push token that it is about."""
 
     reaction: Reaction
@@ -150,7 +150,7 @@ class PushChannel:
         )
 
 
-class _Ended(msgspec.Struct, frozen=True):
+class _Ended(msgspec.Struct, frozen=True, gc=False):
     """What the command `end_pushes` is given of each push."""
 
     id: str

@@ -55,7 +55,7 @@ class Push(msgspec.Struct, frozen=True):
     provider_id: str | None = None
 
 
-class WaitingPush(msgspec.Struct, frozen=True):
+class WaitingPush(msgspec.Struct, frozen=True, gc=False):
     """A push that is about to be sent, and its push token as it is now, if it is still there."""
 
     id: str
@@ -83,7 +83,7 @@ class LocalPush(msgspec.Struct, frozen=True):
     payload: str
 
 
-class OutgoingPush(msgspec.Struct, frozen=True, kw_only=True):
+class OutgoingPush(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A push that is ready for its provider: what every provider is given.
 
     `id`: the push's row, stable over all attempts. `environment`: of an APNs push token, `production` or `development`;
