@@ -28,8 +28,8 @@ ALWAYS = (
     (b"apns-topic", b"com.example.bank"),
     (b"apns-push-type", b"alert"),
     (b"apns-priority", b"10"),
-    (b"apns-expiration", b"0"),
 )
+EXPIRATION = (b"apns-expiration", b"0")
 PATHS = [b"/3/device/" + secrets.token_hex(32).encode() for _ in range(1000)]
 WARM_UP = 4_000
 
@@ -58,7 +58,7 @@ async def _send(pool: Pool, ids: list[bytes], in_flight: int) -> None:
 
 async def _worker(pool: Pool, numbered: Iterator[tuple[int, bytes]]) -> None:
     for number, apns_id in numbered:
-        request = Request(PATHS[number % 1000], (*ALWAYS, (b"apns-id", apns_id)), BODY)
+        request = Request(PATHS[number % 1000], (EXPIRATION, (b"apns-id", apns_id)), BODY, shared=ALWAYS)
         answer = await pool.send(request, timeout_seconds=30)
         if answer.status != 200:
             raise RuntimeError(f"the sink answered {answer.status}")

@@ -27,13 +27,15 @@ def routes(desk: CredentialDesk) -> Routes:
     )
     async def set_apns(request: Req, app_id: FromPath[str], body: RawBody) -> CloudApns:
         content = decode(body, CloudApnsContent)
-        credential = apns_token_key(
-            key_id=content.key_id,
-            team_id=content.team_id,
-            bundle_id=content.topic,
-            key_file=content.private_key_base64,
-            environment=content.environment,
-            names=APNS_NAMES,
+        credential = await desk.checked(
+            lambda: apns_token_key(
+                key_id=content.key_id,
+                team_id=content.team_id,
+                bundle_id=content.topic,
+                key_file=content.private_key_base64,
+                environment=content.environment,
+                names=APNS_NAMES,
+            )
         )
         return _apns(await desk.put_checked(principal_of(request), app_id, credential))
 
@@ -59,8 +61,10 @@ def routes(desk: CredentialDesk) -> Routes:
     )
     async def set_fcm(request: Req, app_id: FromPath[str], body: RawBody) -> CloudFcm:
         content = decode(body, CloudFcmContent)
-        account = fcm_service_account(
-            content.private_key_base64, field="privateKeyBase64", project_id=content.project_id
+        account = await desk.checked(
+            lambda: fcm_service_account(
+                content.private_key_base64, field="privateKeyBase64", project_id=content.project_id
+            )
         )
         return _fcm(await desk.put_checked(principal_of(request), app_id, account))
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ringback.apps.key_files import check_bundle_id, decoded, pem_of, private_key
+from ringback.apps.key_files import TOO_SLOW, check_bundle_id, decoded, pem_of, private_key
+from ringback.apps.slow_keys import TooSlow, open_p12
 from ringback.errors import invalid_field
 from ringback.protocols.apns_certificate import VOIP, environment_of, topics_of, user_id_of
 from ringback.protocols.der import DerMalformed, iteration_counts
@@ -17,7 +18,7 @@ from ringback.push import ApnsCertificate, Environment
 
 MAX_TOPICS = 100
 MOST_ITERATIONS = 3_000_000
-"""Of key derivation in a .p12: half a second. Apple's Keychain asks for a few thousand."""
+"""Of key derivation in a .p12, as far as it says: half a second. Apple's Keychain asks for a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def apns_certificate(certificate: str, key: str | None, wish: Wish, now_ms: int)
     pem = decoded(certificate, "certificate")
     try:
         chain = x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise invalid_field("certificate", "This is no certificate in PEM.") from error
     field = "certificate" if key is None else "privateKey"
     opened = private_key(pem if key is None else decoded(key, field), field)
@@ -51,19 +52,26 @@ def apns_p12(p12: str, password: str, wish: Wish, now_ms: int) -> ApnsCertificat
         counts = list(iteration_counts(data))
     except DerMalformed as error:
         raise invalid_field("p12", "This is no .p12 file, or one that is not DER. Export it anew.") from error
-    if sum(counts) > MOST_ITERATIONS:
+    if min(counts, default=0) < 0 or sum(counts) > MOST_ITERATIONS:
         raise invalid_field("p12", "It asks for too many iterations of its password. Export it anew.")
     try:
-        key, leaf, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
-    except UnsupportedAlgorithm as error:
-        raise invalid_field("p12", "It is encrypted in a way that is not known here. Export it anew.") from error
-    except (ValueError, TypeError) as error:
+        opened = open_p12(data, password)
+    except TooSlow as error:
+        raise invalid_field("p12", TOO_SLOW) from error
+    if opened.error == "unsupported":
+        raise invalid_field("p12", "It is encrypted in a way that is not known here. Export it anew.")
+    if opened.error is not None:
         if _looks_like_p12(data):
-            raise invalid_field("password", "It does not open the .p12 file, or the file is damaged.") from error
-        raise invalid_field("p12", "This is no .p12 file.") from error
-    if leaf is None or key is None:
+            raise invalid_field("password", "It does not open the .p12 file, or the file is damaged.")
+        raise invalid_field("p12", "This is no .p12 file.")
+    if opened.key is None or not opened.certificates:
         raise invalid_field("p12", "It must hold a certificate and its private key.")
-    return _checked([leaf, *others], key, ("p12", "p12"), wish, now_ms)
+    try:
+        chain = [x509.load_pem_x509_certificate(one.encode()) for one in opened.certificates]
+    except (ValueError, x509.InvalidVersion) as error:
+        raise invalid_field("p12", "A certificate in it is damaged.") from error
+    key = private_key(opened.key.encode(), "p12")
+    return _checked(chain, key, ("p12", "p12"), wish, now_ms)
 
 
 def _checked(
@@ -72,7 +80,11 @@ def _checked(
     """What a certificate has to pass wherever it came from; `fields`: of the certificate, of the key."""
     leaf = chain[0]
     topics, only = _what_it_serves(leaf, fields[0])
-    if _public(key) != _public(leaf):
+    try:
+        of_leaf = _public(leaf)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise invalid_field(fields[0], "The public key in the certificate is damaged, or of an unknown kind.") from error
+    if _public(key) != of_leaf:
         raise invalid_field(fields[1], "The private key is not the one of the certificate.")
     begins, ends = (round(at.timestamp() * 1000) for at in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))
     if now_ms >= ends:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from ringback.apps.certificate_forms import Wish, apns_certificate, apns_p12
 from ringback.apps.credential_forms import apns_token_key, fcm_service_account, web_push_keys
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     from ringback.apps.push_credentials import PushCredentials
     from ringback.principal import Principal
 
+T = TypeVar("T", bound=Credential)
+
+CHECKS_AT_A_TIME = 2
+"""Each is a process for as long as it takes, at most some seconds."""
+
 
 class CredentialDesk:
     """Runs the units of work, and lets this process know at once. All raise AppNotFound and StoreUnavailable."""
@@ -39,6 +47,7 @@ class CredentialDesk:
         self._credentials = credentials
         self._live = live
         self._trials = trials
+        self._threads = ThreadPoolExecutor(CHECKS_AT_A_TIME, thread_name_prefix="keys")
 
     async def all(self, app_id: str) -> list[PushCredential]:
         """What an app has, by kind."""
@@ -57,8 +66,15 @@ class CredentialDesk:
                 return self._changed(await self._store.write(unit, principal, app_id, keys, keys.facts()))
             return await self.put_checked(principal, app_id, keys)
         if isinstance(content, FcmContent):
-            return await self.put_checked(principal, app_id, fcm_service_account(content.service_account))
-        return await self.put_checked(principal, app_id, apns_credential(content, self._clock.now_ms()))
+            account = await self.checked(lambda: fcm_service_account(content.service_account))
+            return await self.put_checked(principal, app_id, account)
+        now = self._clock.now_ms()
+        credential = await self.checked(lambda: apns_credential(content, now))
+        return await self.put_checked(principal, app_id, credential)
+
+    async def checked(self, form: Callable[[], T]) -> T:
+        """What a form makes of the files, in a thread of ours: it waits for a process. Raises what the form raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, form)
 
     async def put_checked(self, principal: Principal, app_id: str, credential: Credential) -> PushCredential:
         """Stores one that was checked before."""

@@ -17,11 +17,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ringback.apps.slow_keys import TooSlow, is_whole
 from ringback.errors import invalid_field
 
 BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 MAX_BUNDLE_ID = 155
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
+TOO_SLOW = "It would take too long to check. Export it anew."
+_DAMAGED = "This is no private key, or it is damaged. Take the file as you got it."
 
 
 def decoded(text: str, field: str) -> bytes:
@@ -40,7 +43,8 @@ def decoded(text: str, field: str) -> bytes:
 def private_key(data: bytes, field: str) -> Any:
     """A private key in PEM, or in DER as some tools write it. Raises InvalidRequest.
 
-    The parts of an RSA key belong together, and it is neither too short nor so long that it would cost seconds.
+    The parts of an RSA key belong together, and it is neither too short nor so long that it would cost seconds. That
+    blocks for a while, so this is called in a thread.
     """
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
@@ -48,11 +52,14 @@ def private_key(data: bytes, field: str) -> Any:
         if isinstance(key, rsa.RSAPrivateKey):
             if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
                 raise invalid_field(field, f"An RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits.")
-            key = load(data, None)  # with the validation: 30 ms for 2048 bits
+            if not is_whole(data):
+                raise invalid_field(field, _DAMAGED)
+    except TooSlow as error:
+        raise invalid_field(field, TOO_SLOW) from error
     except TypeError as error:
         raise invalid_field(field, "The private key is encrypted. Send it without a password.") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise invalid_field(field, "This is no private key, or it is damaged. Take the file as you got it.") from error
+        raise invalid_field(field, _DAMAGED) from error
     return key
 
 

@@ -33,13 +33,18 @@ class Fields:
         self._authority = (b":authority", authority)
         self._never_indexed = never_indexed
         self._path_is_literal = PATH in indexing.never
-        self._literal = set(indexing.never - {PATH})
+        self._literal = indexing.never - {PATH}
         self._once = indexing.once
+        self._sent_once: set[bytes] = set()
         self._ready: dict[Field, Field] = {}
+        self._shared: dict[tuple[Field, ...], list[Field]] = {}
 
     def of(self, request: Request) -> list[Field]:
         """The fields of a request. Raises ValueError for what must not be in one."""
         path, ready = request.path, self._ready
+        shared = self._shared.get(request.shared)
+        if shared is None:
+            shared = self._prepare_shared(request.shared)
         if path[:1] != b"/" or path.translate(None, _NOT_IN_PATH) != path:
             raise ValueError("This path cannot be sent.")
         location = (PATH, path)
@@ -48,9 +53,19 @@ class Fields:
             _SCHEME,
             self._authority,
             self._never_indexed(location) if self._path_is_literal else location,
+            *shared,
         ]
         for field in request.headers:
             made.append(ready.get(field) or self._prepare(field))  # noqa: PERF401 # measured: a comprehension is slower
+        return made
+
+    def _prepare_shared(self, fields: tuple[Field, ...]) -> list[Field]:
+        """The same for those that many requests have alike; all of them at once are found again at once."""
+        made = [self._prepare(field) for field in fields]
+        if len(self._shared) >= _MOST_REMEMBERED:
+            self._shared.clear()
+        if not any(name in self._once for name, _ in fields):  # the second time, those are sent in another way
+            self._shared[fields] = made
         return made
 
     def _prepare(self, field: Field) -> Field:
@@ -58,6 +73,8 @@ class Fields:
         name, value = field
         if value.translate(None, _CONTROLS) != value:
             raise ValueError(f"The value of {name!r} cannot be sent.")
+        if name in self._sent_once:
+            return self._never_indexed(field)
         if len(self._ready) >= _MOST_REMEMBERED:
             self._ready.clear()
         if name in self._literal:
@@ -66,7 +83,7 @@ class Fields:
         if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
             raise ValueError(f"The field {name!r} cannot be sent.")
         if name in self._once:
-            self._literal.add(name)
+            self._sent_once.add(name)
         else:
             self._ready[field] = field
         return field

@@ -13,12 +13,16 @@ MOST_BODY = 65_536
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One request. Names of `headers` in lower case, without `:authority`, which is the pool's."""
+    """One request. Names of header fields in lower case, without `:authority`, which is the pool's.
+
+    `shared`: those that many requests have alike; they are looked at once for all of them, and go before `headers`.
+    """
 
     path: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes = b""
     method: bytes = b"POST"
+    shared: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -157,7 +157,8 @@ class _Attempt:
         self._push = push
         self._stored = stored
         self._payload = payload
-        self._headers = apns_headers(push, stored)
+        self._shared = shared_headers(push, stored)
+        self._headers = own_headers(push)
         self._ends_at = asyncio.get_running_loop().time() + ATTEMPT_SECONDS
 
     async def run(self) -> Reaction:
@@ -202,10 +203,11 @@ class _Attempt:
         return reaction
 
     async def _send(self, environment: Environment, shown: Shown | None) -> Reaction:
-        headers = self._headers
+        shared = self._shared
         if shown is not None:
-            headers = ((b"authorization", b"bearer " + shown.value.encode()), *headers)
-        request = Request(self._provider.path(self._push, environment), headers, self._payload)
+            shared = ((b"authorization", b"bearer " + shown.value.encode()), *shared)
+        path = self._provider.path(self._push, environment)
+        request = Request(path, self._headers, self._payload, shared=shared)
         seconds = self._ends_at - asyncio.get_running_loop().time()
         try:
             connections = self._provider.connections(self._stored, environment)
@@ -221,17 +223,21 @@ class _Attempt:
         return self._provider.judge(answer.status, answer.headers, answer.body)
 
 
-def apns_headers(push: OutgoingPush, stored: StoredCredential) -> tuple[tuple[bytes, bytes], ...]:
-    """What is said of a push beside its payload."""
-    content, credential = push.content, stored.credential
-    push_type = push_type_of(push)
+def shared_headers(push: OutgoingPush, stored: StoredCredential) -> tuple[tuple[bytes, bytes], ...]:
+    """What is said alike of many pushes of an app."""
+    credential, push_type = stored.credential, push_type_of(push)
     bundle_id = credential.bundle_id if isinstance(credential, ApnsTokenKey | ApnsCertificate) else ""
-    headers = [
+    return (
         (b"apns-topic", f"{bundle_id}{SUFFIXES[push_type]}".encode()),
         (b"apns-push-type", push_type.encode()),
-        (b"apns-id", push.id.encode()),
-        (b"apns-priority", b"5" if content.silent and push_type != "voip" else b"10"),
-    ]
+        (b"apns-priority", b"5" if push.content.silent and push_type != "voip" else b"10"),
+    )
+
+
+def own_headers(push: OutgoingPush) -> tuple[tuple[bytes, bytes], ...]:
+    """What is said of one push beside its payload."""
+    content, push_type = push.content, push_type_of(push)
+    headers = [(b"apns-id", push.id.encode())]
     if push.deadline_at is not None:
         headers.append((b"apns-expiration", str(max(push.deadline_at // 1000, 0)).encode()))
     elif push_type == "voip":

@@ -127,7 +127,7 @@ class FcmProvider:
         ends_at: float,
     ) -> Reaction:
         path = f"{self._place.path}/v1/projects/{quote(account.project_id, safe='')}/messages:send"
-        headers = (
+        shared = (
             (b"authorization", b"Bearer " + shown.value.encode()),
             (b"content-type", b"application/json"),
         )
@@ -135,7 +135,7 @@ class FcmProvider:
         seconds = max(ends_at - asyncio.get_running_loop().time(), 0.001)
         try:
             answer = await connections.send(
-                Request(path.encode(), headers, message), urgent=push.urgent, most_seconds=seconds
+                Request(path.encode(), (), message, shared=shared), urgent=push.urgent, most_seconds=seconds
             )
         except NotSent as error:
             reaction = Reaction(Verdict.RETRY, error.reason)
