@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -48,8 +48,8 @@ def commands_page() -> str:
         "What `--help` prints, for every command. Exit codes: 0 done, 1 it did not work (one line says why),",
         "2 the command line was not understood.",
     ]
-    for path, command in _walk(ringback, ("ringback",)):
-        parts += ["", f"## {' '.join(path)}", "", "```text", _help(path, command), "```"]
+    for context in _walk(ringback, "ringback", None):
+        parts += ["", f"## {_name(context)}", "", "```text", _help(context), "```"]
     return "\n".join([*parts, ""])
 
 
@@ -75,23 +75,27 @@ def powerauth_page() -> str:
     return "\n".join([*parts, ""])
 
 
-def _walk(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
-    found = [(path, command)]
+def _walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    """A command and all below it, each in the context of its parents: the first line of a help text names them."""
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path[-1])
-        for name in sorted(command.list_commands(context)):
-            child = command.get_command(context, name)
+        for below in sorted(command.list_commands(context)):
+            child = command.get_command(context, below)
             if child is not None and not child.hidden:
-                found += _walk(child, (*path, name))
-    return found
+                yield from _walk(child, below, context)
 
 
-def _help(path: tuple[str, ...], command: click.Command) -> str:
-    context: click.Context | None = None
-    for name in path:
-        context = click.Context(command, info_name=name, parent=context, terminal_width=100, max_content_width=100)
-    assert context is not None
-    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines()).strip()
+def _name(context: click.Context) -> str:
+    names = [context.info_name or ""]
+    while context.parent is not None:
+        context = context.parent
+        names.append(context.info_name or "")
+    return " ".join(reversed(names))
+
+
+def _help(context: click.Context) -> str:
+    return "\n".join(line.rstrip() for line in context.command.get_help(context).splitlines()).strip()
 
 
 def _shown(default: object) -> str:

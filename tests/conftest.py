@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ringback.clock import ManualClock
@@ -12,6 +13,10 @@ from ringback.store import PostgresLocation, PostgresStore, SqliteLocation, Sqli
 from ringback.store.migrate import upgrade
 from tests.peers.postgres import PostgresCluster
 from tests.served import Served
+
+# A machine that is busy makes no property false.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

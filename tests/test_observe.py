@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -59,3 +61,24 @@ def test_a_traceback_shows_no_local_variables(log_format: str, capsys: pytest.Ca
     written = capsys.readouterr().err
     assert "RuntimeError: 4" in written
     assert "hush" not in written
+
+
+SAYS = """
+import logging
+from ringback.observe import configure_logging
+configure_logging("json", "info")
+logging.getLogger("ringback.outbox").warning("%s failed", "push")
+try:
+    raise RuntimeError("why")
+except RuntimeError:
+    logging.getLogger("ringback.outbox").exception("broke")
+"""
+
+
+def test_what_is_said_to_logging_is_json_as_well() -> None:
+    done = subprocess.run([sys.executable, "-c", SAYS], check=True, capture_output=True, text=True, timeout=60)
+    first, second = map(json.loads, done.stderr.splitlines())
+    assert (first["event"], first["level"], first["logger"]) == ("push failed", "warning", "ringback.outbox")
+    assert first["timestamp"]
+    assert second["event"] == "broke"
+    assert "RuntimeError: why" in second["exception"]

@@ -430,7 +430,7 @@ class TemplateExists(RingbackError):
     code = "ERROR_REQUEST"
 
 
-# campaigns: what a back end is told -----------------------------------------------------------------------------------
+# messages, inbox and campaigns: what a back end is told ---------------------------------------------------------------
 
 
 class PushMessageRefused(RingbackError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -12,7 +13,8 @@ from typing import Any, Literal, TextIO, cast
 import msgspec
 import structlog
 from litestar import Response, get
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from ringback.http import Routes
 from ringback.store import Store
@@ -76,13 +78,34 @@ def configure_logging(log_format: str, level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Log())),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # What libraries, and rooms that know no structlog, say to `logging`: the same lines, from warnings on.
+    handler = logging.StreamHandler(cast("TextIO", _Log()))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *processors],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 class Health(msgspec.Struct, frozen=True):
     """Whether the server is alive, or ready to answer."""
 
     status: Literal["UP", "DOWN"]
+
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of `prometheus_client`, read when it is imported: where processes keep their figures together."""
+
+
+def _metrics() -> CollectorRegistry:
+    """The figures of this process, or of all processes that the supervisor started: pushes are sent by another one."""
+    if METRICS_FOLDER not in os.environ:
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
 
 
 def routes(store: Store) -> Routes:
@@ -105,6 +128,6 @@ def routes(store: Store) -> Routes:
 
     @get("/metrics", include_in_schema=False, opt={"role": None})
     async def metrics() -> Response[bytes]:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(generate_latest(_metrics()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Routes(internal=[live, ready, metrics])

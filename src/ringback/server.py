@@ -48,9 +48,7 @@ from ringback.openid import OpenIdClient
 from ringback.operations import OperationsService, TemplatesService
 from ringback.operations import api as operations_api
 from ringback.outbox import Outbox
-from ringback.push import (
-    LocalMailbox,
-)
+from ringback.push import LocalMailbox
 from ringback.server_push import PushParts, guarded_egress, wire_push
 from ringback.settings import Settings, parse_listen
 from ringback.store import Tx

@@ -1,7 +1,8 @@
 """Several processes on one machine: N `http` roles and one `worker` share the sockets and PostgreSQL.
 
 The supervisor binds the sockets, prepares the database, starts the children, starts again what died, and at the end
-lets them drain. It serves nothing itself. A child notices by a pipe when the supervisor is gone, and stops too.
+lets them drain. It serves nothing itself. A child notices by a pipe when the supervisor is gone, and stops too. All
+keep their metrics in one folder, so that whichever of them is asked answers for all.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 
 import structlog
+from prometheus_client.multiprocess import mark_process_dead
 
 from ringback.errors import StartRefused
 from ringback.installation import open_installation
+from ringback.observe import METRICS_FOLDER
 from ringback.serving import Sockets
 from ringback.settings import Settings
 
@@ -38,7 +42,9 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
         loop.add_signal_handler(number, stop.set)
     # Nobody writes to it: it is closed when the supervisor ends, however it ends.
     lifeline, held = os.pipe()
-    children = [_Child("http", sockets, lifeline) for _ in range(settings.workers)] + [_Child("worker", None, lifeline)]
+    metrics = tempfile.TemporaryDirectory(prefix="ringback-metrics-", ignore_cleanup_errors=True)
+    children = [_Child("http", sockets, lifeline, metrics.name) for _ in range(settings.workers)]
+    children.append(_Child("worker", None, lifeline, metrics.name))
     tasks = [asyncio.create_task(child.keep_running(stop)) for child in children]
     try:
         ready = asyncio.create_task(_all_ready(children))
@@ -54,6 +60,7 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
         await asyncio.gather(*tasks, return_exceptions=True)
         os.close(lifeline)
         os.close(held)
+        metrics.cleanup()
 
 
 async def _all_ready(children: list[_Child]) -> None:
@@ -64,10 +71,11 @@ async def _all_ready(children: list[_Child]) -> None:
 class _Child:
     """One process, started again when it dies."""
 
-    def __init__(self, role: str, sockets: Sockets | None, lifeline: int) -> None:
+    def __init__(self, role: str, sockets: Sockets | None, lifeline: int, metrics_folder: str) -> None:
         self._role = role
         self._sockets = sockets
         self._lifeline = lifeline
+        self._metrics_folder = metrics_folder
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
 
@@ -94,13 +102,17 @@ class _Child:
             command += ["--public-descriptor", str(public), "--internal-descriptor", str(internal)]
             shared += [public, internal]
         # A session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then lets all drain.
-        self._process = await asyncio.create_subprocess_exec(*command, pass_fds=shared, start_new_session=True)
+        environment = {**os.environ, METRICS_FOLDER: self._metrics_folder}
+        self._process = await asyncio.create_subprocess_exec(
+            *command, env=environment, pass_fds=shared, start_new_session=True
+        )
         os.close(write_end)
         watch = asyncio.get_running_loop()
         watch.add_reader(read_end, self._became_ready, read_end)
         try:
             return await self._process.wait()
         finally:
+            mark_process_dead(self._process.pid, self._metrics_folder)  # type: ignore[no-untyped-call]
             watch.remove_reader(read_end)
             os.close(read_end)
 

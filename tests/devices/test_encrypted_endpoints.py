@@ -241,7 +241,6 @@ async def bench(database_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
 @EVERY_ENDPOINT
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     print_blob=False,
 )

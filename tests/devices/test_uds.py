@@ -278,6 +278,22 @@ async def test_telling_and_disabling_at_once_leave_nobody_reachable(jan: Person)
         await jan.served.call("PUT", one, {"disabled": False}, auth=admin)
 
 
+async def test_a_user_has_only_so_many_devices(jan: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message to the user goes to all of them, in one unit of work."""
+    monkeypatch.setattr("ringback.devices.uds.MOST_DEVICES", 2)
+    puts = await asyncio.gather(*(jan.put({**FIRST, "pushNotifyToken": f"{n:064x}"}, f"d{n}") for n in range(4)))
+    assert sorted(one.refusal if one.status != 200 else (200, None) for one in puts) == [
+        (200, None),
+        (200, None),
+        (400, "devicePkid"),
+        (400, "devicePkid"),
+    ]
+    devices = [one.device_pkid or "" for one in await kept(jan.served)]
+    assert (await jan.put({"pushChannelType": "APNS:dev"}, devices[0])).status == 200, "it is one of them"
+    assert (await jan.ask("DELETE", devices[1])).status == 204
+    assert (await jan.put({**FIRST, "pushNotifyToken": "ee" * 32}, "new")).status == 200
+
+
 async def test_the_language_of_the_phone_is_kept(jan: Person) -> None:
     await jan.put(FIRST, Accept_Language="de-AT, en;q=0.5")
     assert [one.language for one in await kept(jan.served)] == ["de"]

@@ -18,7 +18,7 @@ EXCEPTIONS = {
     ("ringback.server", "ringback.http.*"): "server.py builds the two applications; rooms need only the handlers' door",
     **{
         (who, f"ringback.store.{what}"): "whoever runs an installation locks, migrates and copies it; no room may"
-        for who in ("ringback.installation", "ringback.commands", "ringback.cli.db")
+        for who in ("ringback.installation", "ringback.commands.installation", "ringback.cli.db")
         for what in ("lockfile", "migrate", "backup")
     },
 }

@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from ringback.http2 import MOST_BODY, NotSent, Request
+from ringback.http2 import MOST_BODY, NotSent, OutcomeUnknown, Request
 from tests.http2.conftest import MakePool
 from tests.http2.server import CONTINUATION, HEADERS, LIMIT, WINDOW, Peer, Received, frame, scripted, until
 
@@ -106,6 +106,24 @@ async def test_heads_in_continuation_frames_informational_heads_and_trailers_are
     async with scripted(server_tls, on_request=answer) as server:
         answered = await make_pool(server.port).send(PUSH, timeout_seconds=20)
         assert (answered.status, answered.headers, answered.body) == (200, {b"a": b"b", b"t": b"u"}, b"body")
+
+
+@pytest.mark.parametrize("head", [b"\x08\x042000", b"\x08\x03abc", b"\x08\x7f\x89\x26" + b"9" * 5_000, b"\x08\x00"])
+async def test_a_status_that_is_none_is_no_answer_and_harms_nobody(
+    make_pool: MakePool, server_tls: ssl.SSLContext, head: bytes
+) -> None:
+    def answer(peer: Peer, request: Received) -> None:
+        if request.path == b"/strange":
+            peer.raw(frame(HEADERS, 5, request.stream, head))
+        else:
+            peer.reply(request.stream)
+
+    async with scripted(server_tls, on_request=answer) as server:
+        pool = make_pool(server.port)
+        assert (await pool.send(PUSH, timeout_seconds=20)).status == 200
+        with pytest.raises(OutcomeUnknown):
+            await pool.send(Request(b"/strange", ()), timeout_seconds=20)
+        assert (await pool.send(PUSH, timeout_seconds=20)).status == 200
 
 
 async def test_an_answer_to_half_a_request_counts_and_frees_the_place(

@@ -18,3 +18,11 @@ async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Bank]:
     clock = ManualClock()
     async with Served.start(tmp_path, database_url, clock=clock, worker=False) as served:
         yield Bank(served, clock)
+
+
+@pytest.fixture
+async def bank_sqlite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Bank]:
+    """The same on SQLite alone, for what has nothing to do with the database."""
+    clock = ManualClock()
+    async with Served.start(tmp_path, sqlite_url, clock=clock, worker=False) as served:
+        yield Bank(served, clock)

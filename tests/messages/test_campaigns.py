@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ringback.messages.campaigns import AT_A_TIME, MOST_WAITING
+from ringback.messages.campaigns import AT_A_TIME, CAMPAIGNS_AT_A_TIME, MOST_WAITING
 from ringback.messages.model_campaigns import TRANSITIONS
 from ringback.push import TokenOwner
 from ringback.store import Query, Tx
@@ -167,6 +167,26 @@ async def test_another_app_s_campaign_is_unknown(served: Served) -> None:
     assert (await served.call("GET", f"{PATH}/{campaign_id}", auth=served.admin)).status == 200
 
 
+async def test_campaigns_whose_pushes_wait_hold_up_no_other(
+    served_without_worker: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of somebody whose credential is refused were all that was ever looked at."""
+    served = served_without_worker
+    monkeypatch.setattr("ringback.messages.campaigns.MOST_WAITING", AT_A_TIME)
+    users = [f"user-{number:03}" for number in range(3 * AT_A_TIME)]
+    await reach(served, users)
+    made = []
+    for _ in range(CAMPAIGNS_AT_A_TIME + 1):
+        made.append((await create(served, users=users)).body["id"])
+        await act(served, made[-1], "start")
+    store, tell = served.installation.store, served.rooms.campaigns.tell
+    rounds = 0
+    while await store.write(tell, 200) == 200:
+        rounds += 1
+        assert rounds < 10
+    assert [sum((await told(served, one)).values()) for one in made] == [AT_A_TIME] * len(made)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -182,7 +202,8 @@ async def test_another_app_s_campaign_is_unknown(served: Served) -> None:
         ({"extras": {"huge": "x" * 3_000}}, "extras"),
     ],
 )
-async def test_what_is_wrong_is_named(served: Served, fields: dict[str, Any], field: str) -> None:
+async def test_what_is_wrong_is_named(served_sqlite: Served, fields: dict[str, Any], field: str) -> None:
+    served = served_sqlite
     answer = await create(served, **fields)
     assert answer.status == 400, answer
     assert re.match(rf"{field}\b", answer.body["violations"][0]["fieldName"]), answer.body

@@ -104,7 +104,7 @@ async def test_every_phone_that_is_not_told_has_its_reason(store: Store) -> None
         "the app is not one of the apps of whoever sent this",
     ]
     _, considered = await room.tell(Notice("alice", ("bank", "shop"), "Title", "Text", registration_id="p9"))
-    assert {one.get("reason") for one in considered} == {"only registration p9 was wanted"}
+    assert {one.get("reason") for one in considered} == {"only another registration was wanted"}
 
 
 async def test_uds_devices_are_told_too_and_not_when_their_user_is_disabled(store: Store) -> None:
@@ -115,12 +115,16 @@ async def test_uds_devices_are_told_too_and_not_when_their_user_is_disabled(stor
         return [device, PushTarget("bank", None, "pkid-2", None, "t2", "fcm", "short", suspended=True)]
 
     room.phones.push_targets = push_targets  # type: ignore[method-assign]
-    ids, considered = await room.tell(Notice("alice", ("bank",), "Title", "Text"))
+    ids, considered = await room.tell(Notice("alice", ("bank",), "Title", "Text", subject_kind="message"))
     assert (len(ids), room.pushes.all[0].push_token_id, room.pushes.all[0].registration_id) == (1, "t1", None)
     assert [(one["devicePkid"], one.get("reason")) for one in considered] == [
         ("pkid-1", None),
         ("pkid-2", "the user is disabled"),
     ]
+    for kind in ("operation", "inbox"):
+        ids, considered = await room.tell(Notice("alice", ("bank",), "Pay 1000 EUR", "To Eve", subject_kind=kind))
+        reason = "a UDS device has no registration: it can neither approve operations nor read the inbox"
+        assert (ids, {one["reason"] for one in considered}) == ([], {reason}), "a password alone proves too little"
 
 
 async def test_a_notice_that_reaches_nobody_is_written_down(store: Store) -> None:

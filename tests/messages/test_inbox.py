@@ -120,9 +120,9 @@ async def test_the_answers_to_a_phone_to_the_letter(bank: Bank) -> None:
         ("/message/read", {"requestObject": {"id": "a\0b"}}),
     ],
 )
-async def test_what_a_phone_is_refused(bank: Bank, path: str, body: Any) -> None:
-    phone = await bank.phone("jan")
-    refused = await raw(bank, phone, path, body)
+async def test_what_a_phone_is_refused(bank_sqlite: Bank, path: str, body: Any) -> None:
+    phone = await bank_sqlite.phone("jan")
+    refused = await raw(bank_sqlite, phone, path, body)
     assert (refused.status, refused.body["responseObject"]["code"]) == (400, "INVALID_REQUEST")
 
 
@@ -220,7 +220,8 @@ async def test_a_message_of_two_back_ends_stays_with_the_other_one(bank: Bank) -
         ({"applications": []}, "ERROR_REQUEST"),
     ],
 )
-async def test_what_a_back_end_is_refused(bank: Bank, fields: dict[str, Any], code: str) -> None:
+async def test_what_a_back_end_is_refused(bank_sqlite: Bank, fields: dict[str, Any], code: str) -> None:
+    bank = bank_sqlite
     refused = await bank.post(INBOX, **{"userId": "jan", **TEXT, **fields})
     assert (refused.status, refused.body["responseObject"]["code"]) == (400, code)
     assert next(iter(fields)) in refused.body["responseObject"]["message"]

@@ -78,8 +78,9 @@ async def test_a_silent_message_needs_no_text_and_shows_none(bank: Bank) -> None
     ],
 )
 async def test_what_is_refused_names_its_field_and_stores_nothing(
-    bank: Bank, fields: dict[str, Any], code: str, field: str
+    bank_sqlite: Bank, fields: dict[str, Any], code: str, field: str
 ) -> None:
+    bank = bank_sqlite
     await bank.with_local("jan")
     refused = await bank.post(SEND, **{"userId": "jan", **SHORT, **fields})
     assert (refused.status, refused.body["responseObject"]["code"]) == (400, code)
@@ -133,8 +134,8 @@ async def test_the_app_may_have_the_texts_itself(bank: Bank) -> None:
         ({"title": "a", "appIds": []}, "appIds"),
     ],
 )
-async def test_what_the_native_api_refuses(bank: Bank, fields: dict[str, Any], field: str) -> None:
-    refused = await bank.post(MESSAGES, userId="jan", **fields)
+async def test_what_the_native_api_refuses(bank_sqlite: Bank, fields: dict[str, Any], field: str) -> None:
+    refused = await bank_sqlite.post(MESSAGES, userId="jan", **fields)
     assert (refused.status, refused.headers["Content-Type"]) == (400, "application/problem+json")
     assert field_of(refused) == field
 

@@ -401,7 +401,7 @@ async def test_a_certificate_of_somebody_else(double: ApnsDouble, sqlite: Store,
 
 async def test_an_expired_certificate_is_not_even_shown(double: ApnsDouble, sqlite: Store) -> None:
     source = Source()
-    source.put(certificate(double.authority.client("com.example.bank")), not_after=now().now_ms() - 1)
+    source.put(certificate(double.authority.client("com.example.bank")), not_after=now().now_ms() - 60_000)
     async with apns_at(double, source, sqlite) as provider:
         assert (await provider.send(push_to())).reason == "expired"
     assert double.handshakes == 0

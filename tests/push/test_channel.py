@@ -14,7 +14,7 @@ from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
 from ringback.store import Command, Store, Tx
 from tests.outbox.outboxes import running
-from tests.push.sending import DELIVERED, KEY, Room, all_attempts, all_tokens, wait_for
+from tests.push.sending import DELIVERED, KEY, Room, all_attempts, all_tokens, insert_app, wait_for
 
 RETRY = Reaction(Verdict.RETRY, "ServiceUnavailable", 503)
 PARKED = Reaction(Verdict.PARK, "InvalidProviderToken", 403)
@@ -26,12 +26,38 @@ insert_old_push = Command(
 )
 
 
+async def add_app(tx: Tx, app_id: str) -> None:
+    await tx.run(insert_app, app_id)
+
+
 @pytest.fixture
 async def room(store: Store, clock: ManualClock) -> AsyncIterator[Room]:
     """With its outbox running."""
     room = await Room(store, clock).start()
     async with running(room.outbox):
         yield room
+
+
+@pytest.mark.parametrize(("app_id", "kind"), [("shop", "fcm"), ("bank", "apns-voip")])
+async def test_what_waits_for_a_device_does_not_follow_it_to_another_app_or_provider(
+    room: Room, app_id: str, kind: str
+) -> None:
+    """The provider would be asked with the wrong credential, and its answer would delete a push token that is well."""
+    await room.store.write(add_app, "shop")
+    owner = TokenOwner("bank", "alice", device_pkid="d1")
+    room.fcm.say(RETRY)
+    token = await room.store.write(lambda tx: room.tokens.register(tx, owner, "fcm", "fcm-1"))
+    push_id = await room.queue(token)
+    await room.attempted(push_id, 1)
+    elsewhere = TokenOwner(app_id, "alice", device_pkid="d1")
+    moved = await room.store.write(lambda tx: room.tokens.register(tx, elsewhere, kind, "ab" * 32))
+    assert moved.id == token.id
+    room.fcm.say(Reaction(Verdict.DELETE_PUSH_TOKEN, "INVALID_ARGUMENT", 400))
+    room.clock.advance(3600)
+    push = await room.ended(push_id)
+    assert (push.status, push.reason) == ("FAILED", "the push token is gone")
+    assert {one.push_token for one in room.fcm.got} == {"fcm-1"}
+    assert [row[0] for row in await room.all(all_tokens)] == [token.id]
 
 
 async def test_the_provider_is_given_what_the_push_token_is_now(room: Room) -> None:

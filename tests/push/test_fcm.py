@@ -45,9 +45,11 @@ async def provider(double: FcmDouble, source: Source, sqlite: Store) -> AsyncIte
         yield fcm
 
 
-async def test_what_fcm_gets(double: FcmDouble, provider: FcmProvider) -> None:
-    push = push_to(TOKEN, kind="fcm", deadline_at=now().now_ms() + 90_000)
-    reaction = await provider.send(push)
+async def test_what_fcm_gets(double: FcmDouble, source: Source, sqlite: Store) -> None:
+    clock = now()
+    push = push_to(TOKEN, kind="fcm", deadline_at=clock.now_ms() + 90_000)
+    async with fcm_at(double, source, sqlite, clock=clock) as provider:
+        reaction = await provider.send(push)
     [got] = double.received
     assert (reaction.verdict, reaction.provider_id) == (Verdict.DELIVERED, got.push_id)
     assert (got.path, got.http) == ("/v1/projects/ringback-test/messages:send", "h2")
@@ -55,7 +57,7 @@ async def test_what_fcm_gets(double: FcmDouble, provider: FcmProvider) -> None:
     assert message["token"] == TOKEN
     assert message["notification"] == {"title": "Hello", "body": "World"}
     assert message["android"]["priority"] == "HIGH"
-    assert 80 <= int(message["android"]["ttl"].removesuffix("s")) <= 90
+    assert message["android"]["ttl"] == "90s"
     assert message["data"]["pushid"] == push.id
 
 

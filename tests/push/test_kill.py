@@ -44,7 +44,10 @@ async def test_kill_9_with_ten_thousand_queued(database_url: str, tmp_path: Path
         if database_url:
             await store.write(_wait_half_a_minute)
         await store.close()
-        everything = lambda: {one.push_id for one in apns.accepted} == ids  # noqa: E731
+
+        def everything() -> bool:
+            return len(apns.received) >= PUSHES and {one.push_id for one in apns.accepted} == ids
+
         await _send_until(database, apns, everything, signal.SIGTERM)
         store = await open_store(database)
         assert await store.read(_statuses) == [("DELIVERED", PUSHES)]
@@ -68,7 +71,7 @@ async def _send_until(
     arguments = [database, apns.url, str(apns.ca_file), str(apns.key.file), apns.key.key_id, apns.key.team_id]
     child = subprocess.Popen([sys.executable, "-m", "tests.push.sender_process", *arguments])  # noqa: ASYNC220
     try:
-        await wait_for(condition, 60)
+        await wait_for(condition, 80)
     finally:
         child.send_signal(end)
         child.wait(30)

@@ -259,7 +259,7 @@ def test_two_worker_processes_share_one(postgres_url: str, tmp_path: Path, key: 
     assert key.key_id
     spawn = multiprocessing.get_context("spawn")
     answers = spawn.Queue()
-    workers = [spawn.Process(target=_show, args=(postgres_url, str(tmp_path), answers)) for _ in range(3)]
+    workers = [spawn.Process(target=_show, args=(postgres_url, str(tmp_path), answers)) for _ in range(2)]
     for worker in workers:
         worker.start()
     shown = {answers.get(timeout=60) for _ in workers}

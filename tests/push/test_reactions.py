@@ -149,6 +149,13 @@ def test_whatever_fcm_sends_is_judged(body: bytes) -> None:
     assert fcm_reaction(200, {}, body, NOW) == Reaction(Verdict.DELIVERED, "", 200)
 
 
+@pytest.mark.parametrize("inside", [b"[" * 60_000, b"[" * 30_000 + b"]" * 30_000, b"9" * 60_000, b"1e400"])
+def test_no_body_is_too_strange_to_be_judged(inside: bytes) -> None:
+    for name in (b'{"reason":"x","timestamp":', b'{"error":{"details":', b'{"error":{"status":"X","details":[{"a":'):
+        assert apns_reaction(410, {}, name + inside, NOW).verdict == "DELETE_PUSH_TOKEN"
+        assert fcm_reaction(503, {}, name + inside, NOW).verdict == "RETRY"
+
+
 @pytest.mark.parametrize("status", WEB_PUSH_REACTIONS)
 def test_every_row_of_web_push(status: int) -> None:
     reaction = web_push_reaction(status, {"location": "https://push.example/m/1", "retry-after": "9"}, NOW)

@@ -10,18 +10,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ringback.clock import ManualClock, SystemRandomness
-from ringback.egress import Egress
+from ringback.egress import Egress, EgressAnswer
 from ringback.protocols import jwe
 from ringback.protocols.powerauth.keys import generate_private_key
 from ringback.push.content import CallContent, Content
 from ringback.push.credentials import CredentialKind, Health, StoredCredential, WebPushKeys, uncompressed_point
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Verdict
-from ringback.push.webpush import LONGEST_TTL_SECONDS, WebPushProvider, topic
+from ringback.push.webpush import LONGEST_TTL_SECONDS, PLACES_OF_AN_APP, WebPushProvider, topic
 from ringback.testing import Behaviour, Received, Subscription, WebPushDouble, reject, silence
 from tests.egress.servers import Names
 
@@ -285,3 +286,51 @@ def test_a_collapse_id_becomes_a_topic() -> None:
 def test_nothing_secret_is_shown(room: Room) -> None:
     shown = repr(room.push(encryption_key=bytes(range(32))))
     assert shown == "OutgoingPush(webpush push-1)"
+
+
+class NeverAnswering:
+    """A way out to push services of which those of one host never answer."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+
+    async def request(self, method: str, url: str, **_: Any) -> EgressAnswer:  # noqa: ARG002
+        if "silent" in url:
+            self.under_way += 1
+            await asyncio.Event().wait()
+        return EgressAnswer(201, {}, b"")
+
+
+class AnyApp(Kept):
+    """The same credential for every app."""
+
+    async def load(self, app_id: str, kind: CredentialKind) -> StoredCredential | None:
+        stored = await super().load("bank", kind)
+        return None if stored is None else msgspec.structs.replace(stored, app_id=app_id)
+
+
+async def test_push_services_that_never_answer_take_places_of_one_app_only(room: Room) -> None:
+    way_out = NeverAnswering()
+    provider = WebPushProvider(
+        way_out=way_out,
+        credentials=AnyApp(),
+        clock=room.clock,
+        randomness=SystemRandomness(),
+        patience_seconds=0.01,
+    )
+    document = room.browser.document
+    silent = json.dumps({**document, "endpoint": "https://silent.example/x"})
+    waiting = [asyncio.create_task(provider.send(room.push(push_token=silent))) for _ in range(3 * PLACES_OF_AN_APP)]
+    refused, pending = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    while len(refused) < 2 * PLACES_OF_AN_APP:
+        more, pending = await asyncio.wait(pending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert more
+        refused |= more
+    assert way_out.under_way == PLACES_OF_AN_APP
+    assert {one.result().verdict for one in refused} == {Verdict.RETRY}
+    assert (await provider.send(room.push(app_id="shop"))).verdict is Verdict.DELIVERED
+    assert (await provider.send(room.push(CALL, urgent=True))).verdict is Verdict.DELIVERED, "somebody listens"
+    for one in pending:
+        one.cancel()
+    await asyncio.wait(pending)
+    assert (await provider.send(room.push())).verdict is Verdict.DELIVERED, "the places are free again"

@@ -83,7 +83,7 @@ def _checked(
     try:
         of_leaf = _public(leaf)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise invalid_field(fields[0], "The public key in the certificate is damaged, or of an unknown kind.") from error
+        raise invalid_field(fields[0], "The certificate's public key is damaged, or of an unknown kind.") from error
     if _public(key) != of_leaf:
         raise invalid_field(fields[1], "The private key is not the one of the certificate.")
     begins, ends = (round(at.timestamp() * 1000) for at in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import math
+import warnings
 
 import structlog
 from prometheus_client import Gauge
@@ -18,7 +19,10 @@ _expires = Gauge(
     "ringback_push_credential_expires_seconds",
     "How long a push credential is still valid; negative when it has expired.",
     ("app", "kind"),
+    multiprocess_mode="livemostrecent",
 )
+_NOBODY = math.nan
+"""What is left of one that is gone: files that processes share forget no labels, and no alarm compares with it."""
 
 
 class CredentialExpiry:
@@ -33,17 +37,14 @@ class CredentialExpiry:
         """Unit for the job. It may run again: what it does outside of `tx` it does once."""
         found = await tx.all(expiring_credentials)
         for one in found:
-            _expires.labels(one.app_id, one.kind).set_function(partial(self._left, one.not_after))
+            _expires.labels(one.app_id, one.kind).set((one.not_after - self._clock.now_ms()) / 1000)
             self._tell(one)
         shown = {(one.app_id, one.kind) for one in found}
         for gone in self._shown - shown:
-            _expires.remove(*gone)
+            _forget(*gone)
         self._shown = {*shown}
         self._told = {one.id: self._told[one.id] for one in found if one.id in self._told}
         return 0
-
-    def _left(self, not_after: int) -> float:
-        return (not_after - self._clock.now_ms()) / 1000
 
     def _tell(self, one: Expiring) -> None:
         now = self._clock.now_ms()
@@ -54,3 +55,10 @@ class CredentialExpiry:
         days = (one.not_after - now) // _DAY_MS
         event = "a push credential has expired" if state == "EXPIRED" else "a push credential expires soon"
         _log.warning(event, app=one.app_id, kind=one.kind, days=days)
+
+
+def _forget(app_id: str, kind: str) -> None:
+    _expires.labels(app_id, kind).set(_NOBODY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing is removed where processes share their figures
+        _expires.remove(app_id, kind)

@@ -8,7 +8,7 @@ as well. What is here blocks, so it is called in a thread.
 from __future__ import annotations
 
 import base64
-import subprocess  # nosec
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +26,10 @@ class TooSlow(Exception):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """What was found, in PEM. `error`: `unsupported` = encrypted in an unknown way; `invalid` = damaged, or the password is wrong."""
+    """What was found, in PEM.
+
+    `error`: `unsupported` = encrypted in an unknown way; `invalid` = damaged, or the password is wrong.
+    """
 
     key: str | None = None
     certificates: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ _GROUPS = {
     "demo": ("Plays the whole story with software phones.", "demo"),
     "keys": ("Rotate the instance key.", "keys"),
     "phone": ("A phone in software: activate, approve, sign.", "phone"),
-    "push": ("Campaigns, and why a push was or was not sent.", "push"),
+    "push": ("Push credentials, campaigns, and why a push was or was not sent.", "push"),
     "role": ("", "serve:role"),
     "serve": ("Start the server.", "serve"),
     "user": ("People that may log in.", "user"),

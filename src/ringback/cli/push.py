@@ -1,4 +1,4 @@
-"""`ringback push`: campaigns, and why a push was or was not sent."""
+"""`ringback push`: push credentials, campaigns, and why a push was or was not sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.3
 _OVER = ("DONE", "CANCELLED")
 
 
-@click.group(name="push", help="Campaigns, and why a push was or was not sent.")
+@click.group(name="push", help="Push credentials, campaigns, and why a push was or was not sent.")
 def command() -> None:
     """Groups the commands."""
 

@@ -31,7 +31,7 @@ def routes(store: Store, devices: UdsDevices) -> Routes:
         PATH,
         tag=TAG,
         operation_id="putDeviceToken",
-        summary="Tells where a device of the user is reached; the first time with token, channel and application.",
+        summary="Tells where a device of the user is reached; the first time with push token, channel and application.",
         request=DeviceToken,
         media_type=MEDIA_TYPE,
     )

@@ -66,6 +66,10 @@ class PushTokenStore(Protocol):
         """The push token of a UDS device."""
         ...
 
+    async def count_uds_devices(self, tx: Tx, user_id: str, most: int) -> int:
+        """How many UDS devices a user has; no more than `most` are counted."""
+        ...
+
     async def forget_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> None:
         """A UDS device is not to be reached any more."""
         ...

@@ -25,6 +25,8 @@ _KINDS: dict[Channel, tuple[str, str | None]] = {
 }
 """The guides for apps ask for the token of PushKit, so `APNS` is `apns-voip`."""
 _CHANNELS: dict[tuple[str, str | None], Channel] = {stored: channel for channel, stored in _KINDS.items()}
+MOST_DEVICES = 50
+"""Of one user: each message to the user goes to all of them."""
 _PKID = re.compile(r"[\x21-\x7e]{1,128}")
 _UUID = re.compile(r"\{?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}?")
 _NOTHING_KEPT = (
@@ -54,6 +56,8 @@ class UdsDevices:
         if not await self._users.is_enabled(tx, user_id):
             raise NotAuthenticated
         before = await self._push_tokens.of_uds_device(tx, user_id, device_pkid)
+        if before is None and await self._push_tokens.count_uds_devices(tx, user_id, MOST_DEVICES) >= MOST_DEVICES:
+            raise invalid_field("devicePkid", f"A user has at most {MOST_DEVICES} devices. DELETE one that is gone.")
         app_id, channel, push_token = _merged(before, update)
         if not await self._apps.exists(tx, app_id):
             raise invalid_field("application", "There is no such app.", app_id)

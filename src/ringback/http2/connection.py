@@ -19,6 +19,7 @@ from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, Ses
 
 _STATUS = b":status"
 _LAST_STREAM = 2**31 - 1
+_STATUS_DIGITS = 3
 _FIRST_FINAL_STATUS = 200
 _WRITE_BUFFER = 262_144
 _LEAST_TICK = 0.02
@@ -242,7 +243,7 @@ class Connection(asyncio.Protocol):
             headers = _joined((*exchange.headers.items(), *fields))
         status = headers.pop(_STATUS, None)
         if status is not None:
-            exchange.status = int(status) if status.isdigit() else 0
+            exchange.status = int(status) if len(status) == _STATUS_DIGITS and status.isdigit() else 0
         exchange.headers = headers
 
     def on_body(self, stream: int, data: bytes) -> None:

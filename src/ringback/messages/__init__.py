@@ -13,14 +13,13 @@ from ringback.messages.campaigns import Campaigns
 from ringback.messages.inbox import Inbox
 from ringback.messages.model import Notice
 from ringback.messages.model_tracing import PushesWanted
-from ringback.messages.needs import PushTargets
 from ringback.messages.schema_campaigns import NewCampaign, UserIds
 from ringback.messages.schema_campaigns import detail_of as campaign_detail
 from ringback.messages.schema_campaigns import item_of as campaign_item
 from ringback.messages.sending import MessageSending
 from ringback.messages.service import MessagesService
 from ringback.messages.showing import show_trace
-from ringback.messages.stream import LocalStreams, Registrations, StreamLimits
+from ringback.messages.stream import LocalStreams, StreamLimits
 from ringback.messages.tracing import Tracing
 
 __all__ = [
@@ -31,9 +30,7 @@ __all__ = [
     "MessagesService",
     "NewCampaign",
     "Notice",
-    "PushTargets",
     "PushesWanted",
-    "Registrations",
     "StreamLimits",
     "Tracing",
     "UserIds",

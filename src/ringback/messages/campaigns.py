@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +17,7 @@ from ringback.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ringback.messages.needs import AppAccess, Audit
+    from ringback.messages.needs import AppAccess, Apps, Audit, Reach, Telling
     from ringback.principal import Principal
 
 MOST_WAITING = 5_000
@@ -31,34 +31,6 @@ _encode = msgspec.json.Encoder().encode
 _decode_content = msgspec.json.Decoder(CampaignContent).decode
 
 
-class FanOut(Protocol):
-    """Who turns a notice into pushes."""
-
-    async def fan_out(self, tx: Tx, notice: Notice) -> list[str]:
-        """The push ids."""
-        ...
-
-
-class Reach(Protocol):
-    """Who knows whom an app can reach; the `push` room does."""
-
-    async def users_reached(self, tx: Tx, app_id: str, after_user_id: str, limit: int) -> list[str]:
-        """Users by id."""
-        ...
-
-    async def count_users_reached(self, tx: Tx, app_id: str) -> int:
-        """How many."""
-        ...
-
-
-class Apps(Protocol):
-    """Which apps there are; the `apps` room knows."""
-
-    async def exists(self, tx: Tx, app_id: str) -> bool:
-        """Whether there is such an app."""
-        ...
-
-
 class Campaigns:
     """Makes campaigns and tells their users. All methods with `tx` are units of work."""
 
@@ -70,7 +42,7 @@ class Campaigns:
         apps: Apps,
         access: AppAccess,
         reach: Reach,
-        messages: FanOut,
+        messages: Telling,
         audit: Audit,
     ) -> None:
         self._clock = clock
@@ -80,6 +52,8 @@ class Campaigns:
         self._reach = reach
         self._messages = messages
         self._audit = audit
+        self._last_id = ""
+        self._told_in_round = False
 
     async def create(self, tx: Tx, principal: Principal, command: NewCampaign) -> Campaign:
         """A new campaign, to be started. Raises AppNotFound, InvalidRequest."""
@@ -159,11 +133,19 @@ class Campaigns:
         """Unit for the job: tells the next users of the running campaigns; returns at least `limit` to be called again.
 
         Where a campaign is, is written in the unit that queues the pushes: after a crash it goes on with the next user.
+        All campaigns take turns, so that those whose pushes cannot go out now hold up no others. Whose turn it is, is
+        only remembered: it does no harm when this unit is run again.
         """
+        campaigns = await tx.all(queries.running_campaigns, self._last_id, CAMPAIGNS_AT_A_TIME)
         told = 0
-        for campaign in await tx.all(queries.running_campaigns, CAMPAIGNS_AT_A_TIME):
+        for campaign in campaigns:
             told += await self._tell_some(tx, campaign)
-        return limit if told else 0
+        self._told_in_round = self._told_in_round or told > 0
+        if len(campaigns) == CAMPAIGNS_AT_A_TIME:
+            self._last_id = campaigns[-1].id
+            return limit
+        again, self._last_id, self._told_in_round = self._told_in_round, "", False
+        return limit if again else 0
 
     async def _may_use(self, tx: Tx, principal: Principal, app_id: str) -> bool:
         reach = await self._access.reach_of(tx, principal)
@@ -175,7 +157,7 @@ class Campaigns:
             return 0
         users, position = await self._next_users(tx, campaign)
         content = _decode_content(campaign.content)
-        counts = [len(await self._messages.fan_out(tx, _notice(campaign, content, user))) for user in users]
+        counts = [len((await self._messages.tell(tx, _notice(campaign, content, user))).push_ids) for user in users]
         done = campaign.users_done + len(users)
         changed = msgspec.structs.replace(
             campaign,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 PUSHKIT = "apns-voip"
 _SHOWN = 6
 _SHORTEST_SHOWN = 24
+_FOR_KEYS = frozenset({"operation", "inbox"})
+"""What only a phone that has proved its keys is told of; for a UDS device a password was enough."""
 _NOT_ACTIVE = {
     "CREATED": "the phone has not activated the registration yet",
     "PENDING_COMMIT": "the registration is not committed yet",
@@ -23,7 +25,9 @@ def why_not(notice: Notice, target: PushTarget) -> str | None:
     if target.app_id not in notice.app_ids:
         return "the app is not one of the apps of whoever sent this"
     if notice.registration_id is not None and target.registration_id != notice.registration_id:
-        return f"only registration {notice.registration_id} was wanted"
+        return "only another registration was wanted"
+    if target.registration_id is None and notice.subject_kind in _FOR_KEYS:
+        return "a UDS device has no registration: it can neither approve operations nor read the inbox"
     if target.status is not None and target.status != "ACTIVE":
         return _NOT_ACTIVE.get(target.status, f"the registration is {target.status}")
     return _unusable(target)

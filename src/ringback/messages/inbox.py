@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ringback.clock import Clock, Randomness, first_id_at, new_id
-from ringback.errors import AppNotFound, InboxMessageNotFound, InboxRefused, Violation
+from ringback.errors import InboxMessageNotFound, InboxRefused, Violation
 from ringback.messages import queries_inbox as queries
+from ringback.messages.audience import chosen_apps
 from ringback.messages.model import Notice
 from ringback.messages.model_inbox import InboxMessage, PhoneInbox
 from ringback.principal import device
@@ -17,10 +18,9 @@ from ringback.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ringback.messages.needs import AppAccess, Audit
+    from ringback.messages.needs import AppAccess, Audit, Telling
     from ringback.messages.schema_cloud import SendToInbox
     from ringback.messages.schema_mobile import InboxPage
-    from ringback.messages.service import MessagesService
     from ringback.principal import Principal
 
 PUSH_TYPE = "mtoken.inboxMessage.new"
@@ -32,7 +32,7 @@ class Inbox:
     """Units of work. A message belongs to a user and is shown in some apps; read in one of them, it is read."""
 
     def __init__(
-        self, *, clock: Clock, randomness: Randomness, access: AppAccess, messages: MessagesService, audit: Audit
+        self, *, clock: Clock, randomness: Randomness, access: AppAccess, messages: Telling, audit: Audit
     ) -> None:
         self._clock = clock
         self._randomness = randomness
@@ -44,7 +44,7 @@ class Inbox:
 
     async def send(self, tx: Tx, principal: Principal, command: SendToInbox) -> tuple[InboxMessage, list[str]]:
         """A new message, and a push that tells of it; returns it and its apps. Raises AppNotFound, InboxRefused."""
-        app_ids = sorted(await self._chosen_apps(tx, principal, command.applications))
+        app_ids = await chosen_apps(tx, self._access, principal, command.applications)
         for field in ("subject", "summary", "body"):
             if not getattr(command, field).strip():
                 raise _blank(field)
@@ -157,13 +157,6 @@ class Inbox:
         listed = _encode(message_ids).decode()
         await tx.run(queries.mark_messages_read, listed, self._clock.now_ms())
         await tx.run(queries.mark_places_read, listed)
-
-    async def _chosen_apps(self, tx: Tx, principal: Principal, wanted: list[str] | None) -> frozenset[str]:
-        app_ids = await self._access.apps_of(tx, principal)
-        chosen = app_ids if wanted is None else frozenset(wanted)
-        if not chosen or not chosen <= app_ids:
-            raise AppNotFound
-        return chosen
 
     @staticmethod
     async def _messages_by_ids(tx: Tx, ids: Sequence[str]) -> list[InboxMessage]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.devices import MacTokenCheck, MacTokenOutcome, PushTarget, Registration
+    from ringback.messages.model import Notice, Told
     from ringback.principal import Principal
     from ringback.push import NewPush
 
@@ -27,6 +28,34 @@ class PushQueue(Protocol):
 
     async def queue_all(self, tx: Tx, pushes: Sequence[NewPush]) -> list[str]:
         """Adds pushes to the unit; returns their ids in the same order."""
+        ...
+
+
+class Reach(Protocol):
+    """Who knows whom an app can reach; the `push` room does."""
+
+    async def users_reached(self, tx: Tx, app_id: str, after_user_id: str, limit: int) -> list[str]:
+        """Users by id."""
+        ...
+
+    async def count_users_reached(self, tx: Tx, app_id: str) -> int:
+        """How many."""
+        ...
+
+
+class Telling(Protocol):
+    """Who turns a notice into pushes; `MessagesService` does."""
+
+    async def tell(self, tx: Tx, notice: Notice) -> Told:
+        """Writes a push for each push token, and a notice that says why."""
+        ...
+
+
+class Apps(Protocol):
+    """Which apps there are; the `apps` room knows."""
+
+    async def exists(self, tx: Tx, app_id: str) -> bool:
+        """Whether there is such an app."""
         ...
 
 

@@ -22,8 +22,8 @@ campaigns_of_app = Query(
 )
 running_campaigns = Query(
     "running_campaigns",
-    "Campaigns that have users to tell.",
-    f"{_SELECT} WHERE status = 'RUNNING' ORDER BY id LIMIT $1",
+    "Campaigns that have users to tell, by id, after one of them.",
+    f"{_SELECT} WHERE status = 'RUNNING' AND id > $1 ORDER BY id LIMIT $2",
     row=Campaign,
 )
 save_campaign = Command(

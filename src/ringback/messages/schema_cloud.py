@@ -1,8 +1,10 @@
 """What back ends send and get (PowerAuth Cloud, Communication)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+
+from ringback.messages.model_inbox import MessageType
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Title = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -10,7 +12,6 @@ Visible = Annotated[str, msgspec.Meta(max_length=10_000)]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Extras = Annotated[dict[Name, Any], msgspec.Meta(max_length=100)]
 AppIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
-MessageType = Literal["text", "html"]
 
 
 class SendMessage(msgspec.Struct, frozen=True, rename="camel"):

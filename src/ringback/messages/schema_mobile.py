@@ -1,11 +1,12 @@
 """What phones send and get (Mobile Token API, Inbox)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from ringback.messages.model_inbox import MessageType
+
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-MessageType = Literal["text", "html"]
 DEFAULT_SIZE = 100
 LARGEST_SIZE = 1000
 MOST_SKIPPED = 10_000

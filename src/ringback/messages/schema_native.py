@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ringback.messages.model_tracing import PushStatus
 from ringback.messages.schema_cloud import AppIds, Extras, Id, Name, Title, Visible
 
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}$")]
 LocArgs = Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 Status = Literal["QUEUED", "DELIVERED", "FAILED", "NOT_SENT"]
-PushState = Literal["QUEUED", "DELIVERED", "FAILED"]
 
 
 class MessageText(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class ShownPush(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     kind: str
     push_token_id: str | None
     registration_id: str | None
-    status: PushState
+    status: PushStatus
     reason: str | None
     provider_id: str | None
     timestamp_created: int

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ringback.errors import AppNotFound, PushMessageRefused, Violation, invalid_field
+from ringback.errors import PushMessageRefused, Violation, invalid_field
+from ringback.messages.audience import chosen_apps
 from ringback.messages.extras import checked_extras
 from ringback.messages.model import Notice, Style, Text, Told
 from ringback.store import Tx
 
 if TYPE_CHECKING:
     from ringback.clock import Clock
-    from ringback.messages.needs import AppAccess, Audit
+    from ringback.messages.needs import AppAccess, Audit, Telling
     from ringback.messages.schema_cloud import SendMessage
     from ringback.messages.schema_native import CreateMessage
-    from ringback.messages.service import MessagesService
     from ringback.principal import Principal
 
 MOST_COLLAPSE_ID_BYTES = 64
@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 class MessageSending:
     """Units of work. A user or a phone that is not known is no error: nobody is reached, and the notice says why."""
 
-    def __init__(self, *, clock: Clock, access: AppAccess, messages: MessagesService, audit: Audit) -> None:
+    def __init__(self, *, clock: Clock, access: AppAccess, messages: Telling, audit: Audit) -> None:
         self._clock = clock
         self._access = access
         self._messages = messages
@@ -41,7 +41,7 @@ class MessageSending:
                     raise PushMessageRefused(hint, violations=(Violation(field, None, hint),))
         notice = Notice(
             user_id=command.user_id,
-            app_ids=await self._apps(tx, principal, None),
+            app_ids=tuple(await chosen_apps(tx, self._access, principal, None)),
             title=command.title or "",
             message=command.message or "",
             extras=checked_extras(command.extras),
@@ -57,7 +57,7 @@ class MessageSending:
         self._check(command)
         notice = Notice(
             user_id=command.user_id,
-            app_ids=await self._apps(tx, principal, command.app_ids),
+            app_ids=tuple(await chosen_apps(tx, self._access, principal, command.app_ids)),
             title=command.title or "",
             message=command.message or "",
             texts={language: Text(one.title, one.message) for language, one in (command.texts or {}).items()},
@@ -94,13 +94,6 @@ class MessageSending:
             details={"pushes": len(told.push_ids), "silent": notice.silent},
         )
         return told
-
-    async def _apps(self, tx: Tx, principal: Principal, wanted: list[str] | None) -> tuple[str, ...]:
-        app_ids = await self._access.apps_of(tx, principal)
-        chosen = app_ids if wanted is None else frozenset(wanted)
-        if not chosen or not chosen <= app_ids:
-            raise AppNotFound
-        return tuple(sorted(chosen))
 
     def _check(self, command: CreateMessage) -> None:
         said = [bool((command.title or "").strip()), bool(command.texts), bool(command.title_loc_key)]

@@ -5,7 +5,8 @@
 growing pauses until the delivery's deadline. At least once: a process that dies in the middle leaves leases that run
 out, and the delivery goes out again with the same id. Each destination has only so many places (a bulkhead), so a dead
 one blocks nobody, and one that fails again and again may be left alone for a while (a circuit). Channels plug in by
-name: push and callback now; mail and SMS later. `read_history` tells what became of the deliveries to a callback.
+name: push, campaign and callback now; mail and SMS later. `read_history` tells what became of the deliveries to a
+callback.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from ringback.outbox.history import Attempt, PastDelivery, forget_history, read_history
 from ringback.outbox.looking import read_deliveries
 from ringback.outbox.model import (
+    BROKEN,
     BulkChannel,
     Channel,
     Circuit,
@@ -32,6 +34,7 @@ from ringback.outbox.model import (
 from ringback.outbox.service import Outbox
 
 __all__ = [
+    "BROKEN",
     "Attempt",
     "BulkChannel",
     "Channel",

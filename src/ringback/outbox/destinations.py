@@ -13,17 +13,26 @@ from ringback.outbox.plug import Plug
 
 logger = logging.getLogger(__name__)
 
-# A destination that failed gets one place until it succeeds; more failing destinations than this are forgotten.
+# A destination that failed gets one place, and one more with each success, until it has all: a network that was too
+# much for it would be so again. More failing destinations than this are forgotten.
 _FAILING_LIMIT = 1_000
+# Whoever reads the log is told of a destination that is left alone when that begins, and from time to time after it.
+_TELL_AGAIN_MS = 3_600_000
+_REASON_LENGTH = 200
 # A destination that is nearly full is filled up in strides, not with one unit of work for each place that gets free.
 _STRIDES = 8
 
 
 class _Failing(msgspec.Struct):
-    """A destination that does not take deliveries now: how often in a row, and until when it is left alone."""
+    """A destination that does not take deliveries now: how often in a row, and until when it is left alone.
+
+    `places`: how many attempts at a time it is trusted with; `told_at`: when the log last said that it fails.
+    """
 
     failures: int = 0
+    places: int = 1
     open_until: int = 0
+    told_at: int | None = None
 
 
 class Destinations:
@@ -41,11 +50,11 @@ class Destinations:
         return {destination: self.left(destination) for destination in self._busy.keys() | self._failing.keys()}
 
     def left(self, destination: str) -> int:
-        """How many more attempts a destination takes now; one that fails has 1 place, one left alone none."""
+        """How many more attempts a destination takes now; one that failed has few places, one left alone none."""
         busy = self._busy.get(destination, 0)
         failing = self._failing.get(destination)
         if failing is not None:
-            return max(0, (0 if self._clock.now_ms() < failing.open_until else 1) - busy)
+            return max(0, (0 if self._clock.now_ms() < failing.open_until else failing.places) - busy)
         left = self._plug.per_destination - busy
         return left if left >= self._stride else 0
 
@@ -66,12 +75,13 @@ class Destinations:
         if isinstance(result, GiveUp) and not result.destination_was_asked:
             return
         if not isinstance(result, RetryLater) or result.destination_is_well:
-            self._failing.pop(destination, None)
+            self._note_success(destination)
             return
         if destination not in self._failing and len(self._failing) >= _FAILING_LIMIT:
             self._failing.clear()
         failing = self._failing.setdefault(destination, _Failing())
         failing.failures += 1
+        failing.places = 1
         pause = result.leave_alone_seconds
         if pause is None:
             circuit = self._plug.circuit
@@ -79,16 +89,34 @@ class Destinations:
                 return
             pause = circuit.pause_seconds
         now = self._clock.now_ms()
-        if now >= failing.open_until:
-            logger.warning(
-                "%s %s failed %d times in a row, and is left alone for %g s",
-                self._plug.name,
-                destination,
-                failing.failures,
-                pause,
-            )
         failing.open_until = now + round(pause * 1000)
+        self._tell(destination, failing, result.reason, pause, now)
+
+    def _note_success(self, destination: str) -> None:
+        failing = self._failing.get(destination)
+        if failing is None:
+            return
+        if failing.told_at is not None:
+            logger.warning("%s %s answers again", self._plug.name, destination)
+        failing.told_at, failing.failures, failing.open_until = None, 0, 0
+        failing.places += 1
+        if failing.places >= self._plug.per_destination:
+            del self._failing[destination]
 
     def forgive(self) -> None:
         """Forgets who failed: something was put right."""
         self._failing.clear()
+
+    def _tell(self, destination: str, failing: _Failing, reason: str, pause: float, now: int) -> None:
+        """Says why a destination is left alone: once, and not after each look at whether it still has to be."""
+        if failing.told_at is not None and now - failing.told_at < _TELL_AGAIN_MS:
+            return
+        failing.told_at = now
+        logger.warning(
+            "%s %s failed %d times in a row, and is only asked every %g s until it answers: %s",
+            self._plug.name,
+            destination,
+            failing.failures,
+            pause,
+            reason[:_REASON_LENGTH],
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ringback.clock import first_id_at
 from ringback.outbox.model import State
 from ringback.outbox.queries import delete_attempts, delete_delivery
 from ringback.store import Query, Tx, columns
@@ -76,15 +77,9 @@ async def read_history(
 
 async def forget_history(tx: Tx, destination: str, before_ms: int, limit: int) -> int:
     """A unit of work: forgets up to `limit` finished ones that were made before a time; returns how many."""
-    finished = await tx.all(finished_callback_deliveries, destination, id_made_at(before_ms), limit)
+    finished = await tx.all(finished_callback_deliveries, destination, first_id_at(before_ms), limit)
     for (delivery_id,) in finished:
         await tx.run(delete_attempts, delivery_id)
     for (delivery_id,) in finished:
         await tx.run(delete_delivery, delivery_id)
     return len(finished)
-
-
-def id_made_at(at_ms: int) -> str:
-    """Before all ids made at this time or later, since ids begin with the time in hexadecimal digits."""
-    digits = f"{at_ms:012x}"
-    return f"{digits[:8]}-{digits[8:]}"

@@ -18,7 +18,7 @@ import msgspec
 from ringback.clock import Clock
 from ringback.errors import RingbackError
 from ringback.outbox.destinations import Destinations
-from ringback.outbox.model import Delivery, GiveUp, OutboxLimits, Outcome, Result, RetryLater, Settled
+from ringback.outbox.model import BROKEN, Delivery, GiveUp, OutboxLimits, Outcome, Result, RetryLater, Settled
 from ringback.outbox.plug import Plug
 from ringback.store import Store, Tx
 
@@ -155,9 +155,9 @@ class Lane:
             if asyncio.current_task() not in self._overdue:
                 raise
             return RetryLater(f"no answer within {self._limits.attempt_seconds:g} s")
-        except Exception as error:
+        except Exception:
             logger.exception("channel %s failed on delivery %s", self.name, delivery.id)
-            return RetryLater(f"{type(error).__name__}: {error}")
+            return RetryLater(BROKEN)
 
     def _end_overdue(self) -> None:
         """Ends the attempts that have had their time. One timer for all of them: they end in the order they began."""

@@ -12,6 +12,9 @@ from ringback.store import Tx
 State = Literal["READY", "LEASED", "DONE", "DEAD"]
 Event = Literal["CLAIM", "DELIVERED", "GIVE_UP", "RETRY", "RELEASE"]
 
+BROKEN = "an error in the server; its log says which"
+"""Tenants read what became of deliveries, so what is inside an exception is for the log alone."""
+
 # Claiming a row whose lease ran out is RELEASE and CLAIM in one statement.
 TRANSITIONS: dict[tuple[State, Event], State] = {
     ("READY", "CLAIM"): "LEASED",

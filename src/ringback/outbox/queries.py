@@ -101,6 +101,7 @@ insert_attempts = Command(
     ),
 )
 
+# Here and below, both conditions on the state: by the first SQLite knows the partial index.
 hurry_deliveries = Command(
     "hurry_deliveries",
     "What waits for a destination is due now.",

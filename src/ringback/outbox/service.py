@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
-from ringback.clock import Clock, Randomness, new_id
+from ringback.clock import Clock, Randomness, first_id_at, new_id
 from ringback.outbox import queries
 from ringback.outbox.backoff import pause_ms
-from ringback.outbox.history import id_made_at
 from ringback.outbox.lane import Lane
 from ringback.outbox.model import (
     BulkChannel,
@@ -33,8 +32,9 @@ from ringback.outbox.model import (
 from ringback.outbox.plug import OneByOne, Plug
 from ringback.store import SqliteStore, Store, Tx
 
-WAKE_CHANNEL = "outbox"
 logger = logging.getLogger(__name__)
+
+WAKE_CHANNEL = "outbox"
 HURRY_CHANNEL = "outbox_hurry:{}"
 _TEXT_LIMIT = 1000
 _OUTCOMES = {Delivered: "DELIVERED", GiveUp: "REFUSED", RetryLater: "FAILED"}
@@ -266,7 +266,7 @@ class Outbox:
     async def purge(self, tx: Tx, limit: int) -> int:
         """Forgets up to `limit` deliveries that were finished long ago; returns how many."""
         before = self._clock.now_ms() - round(self._limits.kept_seconds * 1000)
-        finished = await tx.all(queries.finished_before, id_made_at(before), before, limit)
+        finished = await tx.all(queries.finished_before, first_id_at(before), before, limit)
         for (delivery_id,) in finished:
             await tx.run(queries.delete_attempts, delivery_id)
         for (delivery_id,) in finished:

@@ -75,11 +75,6 @@ def decrypt(text: str, key: bytes) -> bytes:
         raise JweRefused from None
 
 
-def compact_length(payload_length: int) -> int:
-    """How long the compact serialisation of a payload of so many bytes is."""
-    return _AROUND + -(-payload_length * 4 // 3)
-
-
 def longest_payload(length: int) -> int:
     """How many bytes of payload a compact serialisation of so many characters has room for; negative when none."""
     return (length - _AROUND) * 3 // 4

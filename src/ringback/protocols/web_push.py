@@ -32,8 +32,6 @@ SALT_BYTES = 16
 BODY_BYTES = 4_096
 LONGEST_PLAINTEXT = 3_993
 """RFC 8291 §4: what is left of 4,096 bytes after the header (86), the delimiter (1) and the tag (16)."""
-VAPID_LONGEST_SECONDS = 86_400
-"""RFC 8292 §2: a VAPID token may not live longer."""
 
 _RECORD_SIZE = 4_096
 _HEADER_BYTES = SALT_BYTES + 4 + 1

@@ -10,8 +10,8 @@ instead of going through Apple, Google or Huawei: it writes what it was given in
 from __future__ import annotations
 
 from ringback.push.apns import ApnsProvider
-from ringback.push.call_lane import CALL_KINDS, CallPushes, NewCallPush
-from ringback.push.channel import Provider, PushChannel
+from ringback.push.call_lane import CallPushes, NewCallPush
+from ringback.push.channel import PushChannel
 from ringback.push.content import CallContent, Content, LiveActivity
 from ringback.push.credentials import (
     HEALTH,
@@ -40,15 +40,12 @@ from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
 from ringback.push.payloads import unusable_extra
 from ringback.push.pools import PoolSettings
 from ringback.push.provider_tokens import ProviderTokens
-from ringback.push.service import CAMPAIGN_CHANNEL, CHANNEL, CHANNELS, Pushes
+from ringback.push.service import CHANNELS, Pushes
 from ringback.push.tokens import PushTokens
 from ringback.push.trials import CredentialTrials
 from ringback.push.webpush import WebPushProvider
 
 __all__ = [
-    "CALL_KINDS",
-    "CAMPAIGN_CHANNEL",
-    "CHANNEL",
     "CHANNELS",
     "HEALTH",
     "KEEP",
@@ -75,7 +72,6 @@ __all__ = [
     "NewCallPush",
     "NewPush",
     "PoolSettings",
-    "Provider",
     "ProviderMakers",
     "ProviderTokens",
     "ProviderUrls",

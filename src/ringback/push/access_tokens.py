@@ -108,7 +108,7 @@ def _read_answer(answer: Answer, now_ms: int) -> Shown:
     if answer.status == _OK:
         try:
             granted = msgspec.json.decode(answer.body, type=_Granted)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise Unavailable("no access token: the answer is not what OAuth 2 says") from error
         usable = granted.access_token.isascii() and granted.access_token.isprintable()
         if not usable or not 0 < len(granted.access_token) <= LONGEST or granted.expires_in <= 0:
@@ -125,7 +125,7 @@ def _why(answer: Answer) -> str:
     """The refusal in the words of OAuth 2, and what Google says beside it: a wrong clock, for example."""
     try:
         refused = msgspec.json.decode(answer.body, type=_Refused)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         refused = _Refused()
     text = f"{refused.error or f'HTTP {answer.status}'}: {refused.error_description}".rstrip(": ")
     if "timeframe" in refused.error_description or "iat" in refused.error_description.split():

@@ -17,8 +17,7 @@ import msgspec
 from ringback.clock import Clock, Randomness
 from ringback.errors import RingbackError
 from ringback.http2 import Indexing, NotSent, OutcomeUnknown, Request
-from ringback.protocols.jwe import IV_BYTES
-from ringback.push.credentials import ApnsCertificate, ApnsTokenKey, CredentialSource, StoredCredential
+from ringback.push.credentials import ApnsCertificate, ApnsTokenKey, CredentialSource, Environment, StoredCredential
 from ringback.push.fitting import PayloadRefused
 from ringback.push.gate import Gate
 from ringback.push.model import OutgoingPush
@@ -27,7 +26,6 @@ from ringback.push.pools import Connections, Owner, Place, Pools, PoolSettings
 from ringback.push.provider_tokens import ApnsTokens, ProviderTokens, Refusal, Shown, Unavailable
 from ringback.push.reactions import APNS_REACTIONS, Reaction, Verdict, apns_reaction, apns_words
 
-Environment = Literal["development", "production"]
 PushType = Literal["alert", "background", "voip", "liveactivity"]
 
 INDEXING = Indexing(
@@ -43,8 +41,7 @@ SUFFIXES: dict[PushType, str] = {
 }
 ATTEMPT_SECONDS = 15
 """For everything that one attempt may need: a provider token, the other environment."""
-LONGEST_COLLAPSE_ID = 64
-_DEVICE_TOKEN = re.compile(r"[0-9a-fA-F]{1,400}", re.ASCII)
+_DEVICE_TOKEN = re.compile(r"[0-9a-fA-F]{1,512}", re.ASCII)
 _PLAIN = re.compile(r"[!-~]{1,64}", re.ASCII)
 _OTHER: dict[Environment, Environment] = {"production": "development", "development": "production"}
 _ONLY_THERE = frozenset({"BadCertificateEnvironment", "BadEnvironmentKeyIdInToken"})
@@ -91,8 +88,9 @@ class ApnsProvider:
             return stored
         if not _DEVICE_TOKEN.fullmatch(push.push_token):
             return Reaction(Verdict.DELETE_PUSH_TOKEN, "BadDeviceToken", meaning="the push token is not hexadecimal")
+        encryption = Encryption.of(push.encryption_key, self._randomness)
         try:
-            payload = apns_payload(push.content, voip=push.kind == "apns-voip", encryption=self._encryption(push))
+            payload = apns_payload(push.content, voip=push.kind == "apns-voip", encryption=encryption)
         except PayloadRefused as error:
             return Reaction(Verdict.FAILED, error.field, meaning=str(error))
         attempt = _Attempt(self, push, stored, payload)
@@ -104,10 +102,6 @@ class ApnsProvider:
     async def close(self) -> None:
         """Closes all connections."""
         await self._pools.close()
-
-    def _encryption(self, push: OutgoingPush) -> Encryption | None:
-        key = push.encryption_key
-        return None if key is None else Encryption(key, self._randomness.bytes(IV_BYTES))
 
     async def shown(self, stored: StoredCredential) -> Shown | None:
         """The provider token to show; None with a certificate."""

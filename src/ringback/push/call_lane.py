@@ -19,7 +19,7 @@ import msgspec
 
 from ringback.clock import Clock
 from ringback.errors import RingbackError
-from ringback.outbox import Delivery, Earlier, GiveUp, Outbox, Outcome, Result, RetryLater
+from ringback.outbox import BROKEN, Delivery, Earlier, GiveUp, Outbox, Outcome, Result, RetryLater
 from ringback.push import queries
 from ringback.push.channel import Provider, PushChannel, result_of
 from ringback.push.content import CallContent, Content
@@ -303,9 +303,9 @@ class CallPushes:
         except TimeoutError:
             ringing.is_out = True
             return GiveUp("no answer within the ring time")
-        except Exception as error:
+        except Exception:
             logger.exception("the provider of %s failed on a call", push.kind)
-            return RetryLater(f"{type(error).__name__}: {error}")
+            return RetryLater(BROKEN)
         ringing.is_out = ringing.is_out or reaction.verdict in {Verdict.DELIVERED, Verdict.UNKNOWN}
         return result_of(reaction, push)
 

@@ -7,7 +7,6 @@ sealed.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
@@ -18,18 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from ringback.protocols.base64url import to_base64url
+
 CredentialKind = Literal["apns", "fcm", "webpush"]
 Form = Literal["tokenKey", "certificate", "serviceAccount", "vapid"]
 Environment = Literal["development", "production"]
 Health = Literal["OK", "SUSPECT", "REFUSED"]
-
-KIND_OF_PUSH_TOKEN: dict[str, CredentialKind] = {
-    "apns": "apns",
-    "apns-voip": "apns",
-    "fcm": "fcm",
-    "webpush": "webpush",
-}
-"""Which credential serves a kind of push token; those that are not here need none."""
 
 HEALTH: dict[tuple[Health, Health], Health] = {
     ("OK", "SUSPECT"): "SUSPECT",
@@ -266,7 +259,7 @@ def _fingerprint(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
 def uncompressed_point(key: ec.EllipticCurvePrivateKey) -> str:
     """The public key as browsers take it: base64url of the uncompressed point, without padding."""
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
+    return to_base64url(point).decode()
 
 
 class TrialAnswer(msgspec.Struct, frozen=True):

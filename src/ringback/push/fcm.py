@@ -14,7 +14,6 @@ import msgspec
 from ringback.clock import Clock, Randomness
 from ringback.errors import RingbackError
 from ringback.http2 import Answer, NotSent, OutcomeUnknown, Request
-from ringback.protocols.jwe import IV_BYTES
 from ringback.push.access_tokens import AccessTokens
 from ringback.push.credentials import CredentialSource, FcmServiceAccount, StoredCredential
 from ringback.push.fitting import PayloadRefused
@@ -80,7 +79,7 @@ class FcmProvider:
                 push.content,
                 push.push_token,
                 ttl_seconds=self._ttl_seconds(push),
-                encryption=self._encryption(push),
+                encryption=Encryption.of(push.encryption_key, self._randomness),
             )
         except PayloadRefused as error:
             return Reaction(Verdict.FAILED, error.field, meaning=str(error))
@@ -108,11 +107,12 @@ class FcmProvider:
             if newer is not None:
                 reaction = await self._send(push, stored, account, message, newer, ends_at)
         except Refusal as refusal:
-            return Reaction(Verdict.PARK, refusal.reason, refusal.status)
+            return self._unasked(Reaction(Verdict.PARK, refusal.reason, refusal.status))
         except Unavailable as error:
-            return Reaction(Verdict.RETRY, error.reason, retry_after_seconds=error.retry_after_seconds)
+            after = error.retry_after_seconds
+            return self._unasked(Reaction(Verdict.RETRY, error.reason, retry_after_seconds=after))
         except RingbackError as error:
-            return Reaction(Verdict.RETRY, "no access token", meaning=error.message)
+            return self._unasked(Reaction(Verdict.RETRY, "no access token", meaning=error.message))
         if reaction.verdict is Verdict.NEW_PROVIDER_TOKEN:
             return _replace(reaction, verdict=Verdict.PARK)
         return reaction
@@ -146,14 +146,15 @@ class FcmProvider:
         self._gate.count("fcm", reaction)
         return reaction
 
+    def _unasked(self, reaction: Reaction) -> Reaction:
+        """Counts that FCM could not even be asked: an outage of the token endpoint is one of FCM."""
+        self._gate.count("fcm", reaction)
+        return reaction
+
     def _ttl_seconds(self, push: OutgoingPush) -> int | None:
         if push.deadline_at is None:
             return 0 if push.content.call is not None else None
         return min(max(push.deadline_at - self._clock.now_ms(), 0) // 1000, LONGEST_TTL_SECONDS)
-
-    def _encryption(self, push: OutgoingPush) -> Encryption | None:
-        key = push.encryption_key
-        return None if key is None else Encryption(key, self._randomness.bytes(IV_BYTES))
 
 
 class _Endpoint:

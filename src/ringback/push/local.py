@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 from uuid import UUID
 
-from ringback.clock import Clock, Randomness, new_id
+from ringback.clock import Clock, Randomness, first_id_at, new_id
 from ringback.outbox import Delivered, Result
 from ringback.push import queries
 from ringback.push.model import LocalPush
@@ -85,8 +85,7 @@ class LocalMailbox:
     async def purge(self, tx: Tx, limit: int) -> int:
         """Forgets up to `limit` pushes older than a day; returns how many."""
         before = self._clock.now_ms() - KEPT_MS
-        digits = f"{before:012x}"
-        return len(await tx.all(queries.purge_local_pushes, f"{digits[:8]}-{digits[8:]}", before, limit))
+        return len(await tx.all(queries.purge_local_pushes, first_id_at(before), before, limit))
 
 
 def _after(local_id: str) -> str:

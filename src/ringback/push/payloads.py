@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ringback.clock import Randomness
 from ringback.protocols import jwe
 from ringback.protocols.cucm_push import INCOMING_CALL, MISSED_CALL, VERSION, CallPush
 from ringback.protocols.web_push import LONGEST_PLAINTEXT
@@ -40,6 +41,11 @@ class Encryption(msgspec.Struct, frozen=True):
 
     key: bytes
     iv: bytes
+
+    @classmethod
+    def of(cls, key: bytes | None, randomness: Randomness) -> Encryption | None:
+        """For the key that the app gave, if it gave one."""
+        return None if key is None else cls(key, randomness.bytes(jwe.IV_BYTES))
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -242,7 +248,8 @@ def _write_fcm(content: Content, push_token: str, android: dict[str, Any]) -> by
             "body_loc_args": content.body_loc_args,
             "sound": content.sound,
             "icon": content.icon,
-            "tag": content.category,
+            # Without one of its own, its id: if it is sent twice, the phone shows it once.
+            "tag": content.category or content.collapse_id or content.push_id,
             "notification_count": content.badge,
         }
         message["android"] = _present({**android, "notification": _present(shown, keep=(0,))})

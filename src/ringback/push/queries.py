@@ -27,8 +27,9 @@ _WAITING_COLUMNS = (
     "p.id, p.app_id, p.registration_id, p.push_token_id, p.kind, p.payload, p.status, t.id IS NOT NULL AS has_token,"
     " t.push_token, t.environment, t.encryption_key_sealed, t.suspended, t.registered_at"
 )
+# A UDS device that tells of another app or provider keeps the id of its push token: then what waits has none.
 _WAITING = f"""SELECT {_WAITING_COLUMNS} FROM {{wanted}}
-    LEFT JOIN push_tokens AS t ON t.id = p.push_token_id"""
+    LEFT JOIN push_tokens AS t ON t.id = p.push_token_id AND t.app_id = p.app_id AND t.kind = p.kind"""
 waiting_pushes = Query(
     "waiting_pushes",
     "Pushes that are to be sent, with what their push tokens are now; $1 is a JSON list of ids.",

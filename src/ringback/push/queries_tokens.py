@@ -20,6 +20,13 @@ push_token_of_uds_device = Query(
     f"{_SELECT} WHERE user_id = $1 AND device_pkid = $2",
     row=PushToken,
 )
+count_uds_devices = Query(
+    "count_uds_devices",
+    "How many UDS devices a user has, counted up to a limit.",
+    "SELECT count(*) FROM (SELECT 1 FROM push_tokens WHERE user_id = $1 AND device_pkid IS NOT NULL LIMIT $2)"
+    " AS devices",
+    row=int,
+)
 push_tokens_of_user = Query(
     "push_tokens_of_user",
     "Every push token of a user.",

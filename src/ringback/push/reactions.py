@@ -195,6 +195,8 @@ class _FcmBody(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+_NOT_JSON = (msgspec.MsgspecError, RecursionError)
+"""The second one is what lists in lists in lists end in."""
 _apns_body = msgspec.json.Decoder(_ApnsBody)
 _fcm_body = msgspec.json.Decoder(_FcmBody)
 
@@ -220,7 +222,7 @@ def apns_words(body: bytes) -> tuple[str, int | None]:
     """`reason` and `timestamp` (Unix milliseconds) of a body, or of the debug data of a GOAWAY; empty where missing."""
     try:
         words = _apns_body.decode(body)
-    except msgspec.MsgspecError:
+    except _NOT_JSON:
         return "", None
     since = words.timestamp
     known = isinstance(since, int) and not isinstance(since, bool) and 0 < since < UNREGISTERED_LIMIT
@@ -262,7 +264,7 @@ def web_push_reaction(status: int, headers: Mapping[str, str], now_ms: int) -> R
 def _fcm_words(body: bytes) -> _FcmBody:
     try:
         return _fcm_body.decode(body)
-    except msgspec.MsgspecError:
+    except _NOT_JSON:
         return _FcmBody()
 
 

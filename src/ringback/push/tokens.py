@@ -87,6 +87,10 @@ class PushTokens:
         """The push token of a UDS device."""
         return await tx.one(queries.push_token_of_uds_device, user_id, device_pkid)
 
+    async def count_uds_devices(self, tx: Tx, user_id: str, most: int) -> int:
+        """How many UDS devices a user has; no more than `most` are counted."""
+        return await tx.one(queries.count_uds_devices, user_id, most) or 0
+
     async def forget_uds_device(self, tx: Tx, user_id: str, device_pkid: str) -> None:
         """A UDS device is not to be reached any more."""
         await tx.run(queries.delete_of_uds_device, user_id, device_pkid)

@@ -6,16 +6,17 @@ service speaks. Sources: RFC 8030 §5 (TTL, Urgency, Topic, answers), RFC 8291, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from ringback.clock import Clock, Randomness
 from ringback.egress import EgressAnswer
 from ringback.errors import DestinationNotAllowed, DestinationUnreachable
 from ringback.protocols.base64url import to_base64url
-from ringback.protocols.jwe import IV_BYTES
 from ringback.protocols.powerauth.keys import generate_private_key
 from ringback.protocols.web_push import (
     SALT_BYTES,
@@ -40,6 +41,10 @@ TIMEOUT_SECONDS = 15.0
 ANSWER_LIMIT_BYTES = 4_096
 LONGEST_TOPIC = 32
 CACHED_HEADERS = 1_000
+PLACES_OF_AN_APP = 50
+"""Requests at a time for pushes that are not urgent, of the 200 connections that there are for all apps: endpoints are
+the devices' choice, and those of one app that never answer must not use up what the others need."""
+PATIENCE_SECONDS = 4.0
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 
@@ -62,7 +67,7 @@ class WayOut(Protocol):
 
 
 class WebPushProvider:
-    """Sends pushes to push services; `timeout_seconds` is for one request."""
+    """Sends pushes to push services. `timeout_seconds`: for one request; `patience_seconds`: until there is a place."""
 
     def __init__(
         self,
@@ -72,6 +77,7 @@ class WebPushProvider:
         clock: Clock,
         randomness: Randomness,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._way_out = way_out
         self._gate = Gate(
@@ -84,7 +90,9 @@ class WebPushProvider:
         self._clock = clock
         self._randomness = randomness
         self._timeout_seconds = timeout_seconds
+        self._patience_seconds = patience_seconds
         self._headers: dict[tuple[str, str], tuple[str, int]] = {}
+        self._places: dict[str, asyncio.Semaphore] = {}
 
     async def send(self, push: OutgoingPush) -> Reaction:
         """One attempt. A second one for the same push may show it twice, but for those that have a collapse id."""
@@ -96,16 +104,39 @@ class WebPushProvider:
             return Reaction(Verdict.PARK, "the app has no VAPID keys")
         try:
             subscription = parse_subscription(push.push_token)
-            payload = web_push_payload(push.content, encryption=self._encryption(push))
+            encryption = Encryption.of(push.encryption_key, self._randomness)
+            payload = web_push_payload(push.content, encryption=encryption)
         except SubscriptionInvalid as error:
             return Reaction(Verdict.DELETE_PUSH_TOKEN, "the push token is no subscription", meaning=str(error))
         except PayloadRefused as error:
             return Reaction(Verdict.FAILED, error.field, meaning=str(error))
-        reaction = await self._ask(subscription, payload, self._request_headers(push, stored.id, keys, subscription))
+        headers = self._request_headers(push, stored.id, keys, subscription)
+        try:
+            async with self._place(push):
+                reaction = await self._ask(subscription, payload, headers)
+        except _NoPlace:
+            return Reaction(Verdict.RETRY, "too many of the app's pushes wait for push services that do not answer")
         self._gate.count("webpush", reaction)
         await self._gate.note(stored, reaction)
         # Only pauses are for the gate: it complains in the log, and this push service may be anybody's.
         return self._gate.closing_words(push, reaction) if reaction.verdict is Verdict.RETRY else reaction
+
+    @contextlib.asynccontextmanager
+    async def _place(self, push: OutgoingPush) -> AsyncIterator[None]:
+        """One of the app's places. Raises _NoPlace."""
+        if push.urgent:
+            yield
+            return
+        places = self._places.setdefault(push.app_id, asyncio.Semaphore(PLACES_OF_AN_APP))
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await places.acquire()
+        except TimeoutError as error:
+            raise _NoPlace from error
+        try:
+            yield
+        finally:
+            places.release()
 
     async def _ask(self, subscription: Subscription, payload: bytes, headers: dict[str, str]) -> Reaction:
         salt = self._randomness.bytes(SALT_BYTES)
@@ -123,10 +154,6 @@ class WebPushProvider:
         except DestinationUnreachable as error:
             return Reaction(Verdict.RETRY, error.message)
         return web_push_reaction(answer.status, answer.headers, self._clock.now_ms())
-
-    def _encryption(self, push: OutgoingPush) -> Encryption | None:
-        key = push.encryption_key
-        return None if key is None else Encryption(key, self._randomness.bytes(IV_BYTES))
 
     def _request_headers(
         self, push: OutgoingPush, credential_id: str, keys: WebPushKeys, subscription: Subscription
@@ -160,6 +187,10 @@ class WebPushProvider:
         value = vapid_header(origin, subject=keys.subject, expires_at_s=expires_at_s, private_key=keys.signing_key)
         self._headers[key] = (value, expires_at_s)
         return value
+
+
+class _NoPlace(Exception):
+    """All places of the app are taken by pushes that are not answered."""
 
 
 def topic(collapse_id: str) -> str:

@@ -8,12 +8,15 @@ from typing import Literal
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from ringback.testing.certificates import private_pem, write_private
 
+SIGNATURE_BYTES = 64
 Environment = Literal["production", "sandbox"]
 BOTH: tuple[Environment, ...] = ("production", "sandbox")
 
@@ -61,10 +64,21 @@ class ApnsKey:
     def read(self, text: str) -> ProviderJwt | None:
         """What the JWT says; None: not signed by this key, or not such a JWT at all."""
         try:
-            read = jwt.decode(text, self._key, algorithms=["ES256"])
-        except (JoseError, ValueError):
+            read = jwt.decode(_plain(text), self._key, algorithms=["ES256"])
+        except (JoseError, ValueError, OverflowError):
             return None
         key_id, team_id, issued_at = read.header.get("kid"), read.claims.get("iss"), read.claims.get("iat")
         if key_id != self.key_id or team_id != self.team_id or type(issued_at) is not int:
             return None
         return ProviderJwt(self.key_id, self.team_id, issued_at)
+
+
+def _plain(text: str) -> str:
+    """The JWT with its signature as RFC 7518 §3.4 has it. APNs also takes it in ASN.1, as some clients send it."""
+    signed, _, signature = text.rpartition(".")
+    given = urlsafe_b64decode(signature.encode())
+    if len(given) == SIGNATURE_BYTES:
+        return text
+    r, s = decode_dss_signature(given)
+    half = SIGNATURE_BYTES // 2
+    return f"{signed}.{urlsafe_b64encode(r.to_bytes(half, 'big') + s.to_bytes(half, 'big')).decode()}"

@@ -25,6 +25,7 @@ class Listener:
         self.handshakes = 0
         """Connections that finished their TLS handshake, so far."""
         self._application = application
+        self._speaks_http1 = "http/1.1" in alpn
         self._server: asyncio.Server | None = None
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -56,10 +57,14 @@ class Listener:
         self._server = None
 
     def accepted(self, transport: asyncio.Transport) -> Http1Connection | Http2Connection:
-        """Chooses the protocol that the handshake agreed upon."""
+        """Chooses the protocol that the handshake agreed upon.
+
+        Without ALPN: HTTP/1.1 where it is spoken, else HTTP/2, which clients of APNs know beforehand (RFC 9113 §3.3).
+        """
         self.handshakes += 1
         tls = transport.get_extra_info("ssl_object")
-        kind = Http2Connection if tls.selected_alpn_protocol() == "h2" else Http1Connection
+        use_http1 = self._speaks_http1 and tls.selected_alpn_protocol() != "h2"
+        kind = Http1Connection if use_http1 else Http2Connection
         connection = kind(self.handshakes, transport, self._application, tls.getpeercert(binary_form=True))
         self.connections[connection.number] = connection
         return connection

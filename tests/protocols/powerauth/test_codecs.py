@@ -40,7 +40,7 @@ from ringback.protocols.powerauth.errors import (
 )
 from ringback.protocols.powerauth.versions import PROTOCOL_VERSIONS, protocol_version
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=50)
 KEY = keys.private_key_from_bytes(bytes(range(1, 33)))
 PUBLIC = KEY.public_key()
 

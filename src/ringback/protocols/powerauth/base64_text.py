@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 
+from ringback.protocols.base64url import from_base64url, to_base64url
 from ringback.protocols.powerauth.errors import MalformedBase64
 
 
@@ -32,12 +32,17 @@ def decode_base64(text: str, *, limit: int) -> bytes:
 
 def encode_base64url(data: bytes) -> str:
     """Base64url without padding, as JWTs carry it (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return to_base64url(data).decode("ascii")
 
 
 def decode_base64url(text: str, *, limit: int) -> bytes:
     """Bytes of canonical Base64url without padding (RFC 7515 §2). Raises MalformedBase64."""
-    if len(text) > (limit + 2) // 3 * 4 or "+" in text or "/" in text or "=" in text:
+    if len(text) > (limit + 2) // 3 * 4:
         raise MalformedBase64
-    standard = text.replace("-", "+").replace("_", "/")
-    return decode_base64(standard + "=" * (-len(text) % 4), limit=limit)
+    try:
+        data = from_base64url(text.encode("ascii"))
+    except ValueError:
+        raise MalformedBase64 from None
+    if len(data) > limit:
+        raise MalformedBase64
+    return data

@@ -1,0 +1,47 @@
+"""What the command line can ask of an installation, the same whether a server runs or not.
+
+Each command takes plain arguments and returns plain values, so that it can travel over the control socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ringback.commands.installation import backup_database, create_user, rotate_keys
+from ringback.commands.people import (
+    create_person,
+    delete_person,
+    list_persons,
+    set_person_disabled,
+    set_persons_password,
+)
+from ringback.commands.push_credentials import (
+    clear_push_credentials,
+    list_push_credentials,
+    put_push_credential,
+    try_push_credential,
+)
+from ringback.commands.pushes import add_campaign_users, create_campaign, show_campaign, start_campaign, why_push
+
+__all__ = ["COMMANDS"]
+
+COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "create_user": create_user,
+    "user_create": create_person,
+    "user_password": set_persons_password,
+    "user_disabled": set_person_disabled,
+    "user_list": list_persons,
+    "user_delete": delete_person,
+    "backup": backup_database,
+    "rotate_keys": rotate_keys,
+    "create_campaign": create_campaign,
+    "add_campaign_users": add_campaign_users,
+    "start_campaign": start_campaign,
+    "show_campaign": show_campaign,
+    "why_push": why_push,
+    "put_push_credential": put_push_credential,
+    "list_push_credentials": list_push_credentials,
+    "clear_push_credentials": clear_push_credentials,
+    "try_push_credential": try_push_credential,
+}
