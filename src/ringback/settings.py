@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,6 +196,11 @@ class Setting(msgspec.Struct, frozen=True):
     meaning: str
 
 
+_OTHER_VARIABLES = frozenset({
+    "RINGBACK_CONFIG", "RINGBACK_MIGRATE_DATABASE_URL", "RINGBACK_PHONE", "RINGBACK_PIN", "RINGBACK_VECTORS"
+})  # fmt: skip
+
+
 def parse_listen(name: str, value: str) -> tuple[str, int]:
     """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused with the name."""
     host, separator, port = value.rpartition(":")
@@ -257,6 +263,12 @@ def load_settings(
     return settings, shown
 
 
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none: a word mistyped, most often. Nobody reads them."""
+    known = {"RINGBACK_" + field.name.upper() for field in msgspec.structs.fields(Settings)} | _OTHER_VARIABLES
+    return sorted(name for name in environment if name.startswith("RINGBACK_") and name not in known)
+
+
 def meaning(field: msgspec.structs.FieldInfo) -> str:
     """The sentence beside a setting."""
     info = msgspec.inspect.type_info(field.type)
@@ -315,7 +327,7 @@ def _check_push(settings: Settings) -> None:
         if not url.startswith("https://") or not _is_base_url(url):
             raise StartRefused(f"RINGBACK_{name.upper()} must be a URL such as https://push.example.com, not {url!r}.")
     proxy = settings.push_proxy
-    if proxy and not (proxy.startswith("http://") and _is_base_url(proxy)):
+    if proxy and not _is_proxy(proxy):
         raise StartRefused(f"RINGBACK_PUSH_PROXY must be http://HOST:PORT, not {proxy!r}.")
     if settings.push_ca_file:
         _check_certificates("RINGBACK_PUSH_CA_FILE", settings.push_ca_file)
@@ -330,6 +342,11 @@ def _check_certificates(name: str, file: str) -> None:
         raise StartRefused(f"{name}: {file} has no PEM certificates.", cause=error) from error
     except OSError as error:
         raise StartRefused(f"{name}: {file} cannot be read: {error.strerror}.", cause=error) from error
+
+
+def _is_proxy(text: str) -> bool:
+    """http://HOST:PORT and nothing else."""
+    return text.startswith("http://") and _is_base_url(text) and bool(re.fullmatch(r".*:\d+/?", text))
 
 
 def _is_base_url(text: str) -> bool:

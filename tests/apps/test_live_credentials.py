@@ -93,6 +93,17 @@ async def bench(store: Store, clock: ManualClock) -> Bench:
     return Bench(store, clock)
 
 
+async def test_a_better_one_than_a_refused_one_is_noticed_at_once_everywhere(bench: Bench) -> None:
+    elsewhere = bench.process()
+    await bench.put("AAAAAAAAAA")
+    refused = await elsewhere.load("bank", "apns")
+    assert refused is not None
+    await elsewhere.report(refused, "REFUSED", "InvalidProviderToken")
+    assert await bench.key_id(elsewhere) == "AAAAAAAAAA"
+    await bench.put("BBBBBBBBBB")
+    assert await bench.key_id(elsewhere) == "BBBBBBBBBB"
+
+
 async def test_a_change_is_noticed_here_at_once_and_elsewhere_within_two_seconds(bench: Bench) -> None:
     elsewhere = bench.process()
     assert await bench.key_id() is None

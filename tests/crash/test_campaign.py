@@ -35,6 +35,7 @@ async def execute(server: ServerProcess, sql: str, rows: list[tuple[str, ...]]) 
         await connection.close()
         return
     file = apsw.Connection(str(server.folder / "ringback.db"))
+    file.set_busy_timeout(20_000)  # the server writes too
     with file:
         file.executemany(sql.replace("$", "?"), rows)
     file.close()

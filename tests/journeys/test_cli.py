@@ -223,7 +223,15 @@ def test_settings_are_shown_with_their_source(new_server: NewServer, tmp_path: P
     assert shown["database_url"]["value"] == "postgresql://bank:***@db/bank"
     assert all(one["meaning"] for one in shown.values())
     assert "hush" not in server.cli("config", "show").stdout
-    assert server.cli("config", "check").stdout == "The settings can be used.\n"
+    checked = server.cli("config", "check")
+    assert (checked.stdout, checked.stderr) == ("The settings can be used.\n", "")
+    assert "push_credentials_cache_seconds" in server.cli("config", "show").stdout
+
+
+def test_a_variable_that_is_mistyped_is_told(new_server: NewServer) -> None:
+    checked = new_server(push_proxi="http://proxy:3128").cli("config", "check")
+    assert checked.stderr.startswith("RINGBACK_PUSH_PROXI is no setting")
+    assert checked.stdout == "The settings can be used.\n"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import Any
 
 import apsw
 import asyncpg  # type: ignore[import-untyped]
+import msgspec
 import pytest
 
 from ringback.clock import ManualClock, SystemRandomness, new_id
+from ringback.errors import StoreUnavailable
 from ringback.outbox import (
     Delivered,
     Delivery,
@@ -111,6 +113,22 @@ async def test_one_that_breaks_the_unit_does_not_keep_the_others_from_being_sett
     assert [row[0] for row in await rows(store) if row[1] == "LEASED"] == [ids[7]]
 
 
+async def test_an_attempt_that_is_on_record_already_does_not_keep_the_others_waiting(
+    store: Store, clock: ManualClock
+) -> None:
+    outbox, channel = make_outbox(store, clock), Bulk()
+    outbox.register_bulk_channel("test", channel, per_destination=64)
+    ids = await store.write(outbox.enqueue_all, many(40))
+    row = {"id": ids[7], "attempt": 1, "at": 0, "outcome": "FAILED", "detail": None, "duration_ms": 0}
+
+    async def record(tx: Tx) -> None:
+        await tx.run(queries.insert_attempts, msgspec.json.encode([row]).decode())
+
+    await store.write(record)
+    async with running(outbox):
+        await until(lambda: _count(store, "DONE", 39))
+
+
 async def test_what_is_held_at_once_is_ended_by_its_holder_with_all_its_attempts(
     store: Store, clock: ManualClock
 ) -> None:
@@ -157,6 +175,29 @@ async def test_what_waits_for_a_destination_is_hurried(store: Store, clock: Manu
         await asyncio.sleep(0.1)
         # The one to b failed as well, and nobody has put that right.
         assert (await states(store)).count("READY") == 1
+
+
+async def test_an_attempt_under_way_when_its_destination_was_put_right_parks_nobody(
+    store: Store, clock: ManualClock
+) -> None:
+    outbox = make_outbox(store, clock)
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: Delivery) -> Result:
+        if asked.is_set():
+            return Delivered()
+        asked.set()
+        await may_answer.wait()
+        return RetryLater("refused", pause_seconds=60, leave_alone_seconds=60)
+
+    outbox.register_channel("test", Recording(answer), per_destination=1)
+    await enqueue(store, outbox)
+    async with running(outbox):
+        await asked.wait()
+        await store.write(outbox.hurry, "test", "a")
+        may_answer.set()
+        await until(lambda: _count(store, "DONE", 1))
+    assert [row[2] for row in await attempts(store)] == ["FAILED", "DELIVERED"]
 
 
 async def test_a_destination_that_is_well_keeps_its_places(store: Store, clock: ManualClock) -> None:
@@ -291,3 +332,26 @@ async def _count(store: Store, state: str, count: int) -> bool:
 
 async def _attempted(store: Store, count: int) -> bool:
     return len(await attempts(store)) == count
+
+
+async def test_a_database_that_is_away_is_told_once(
+    store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox, channel = make_outbox(store, clock), Bulk()
+    outbox.register_bulk_channel("test", channel)
+    tries = 0
+
+    async def load(_: Tx, deliveries: Sequence[Delivery]) -> Sequence[str]:
+        nonlocal tries
+        tries += 1
+        if tries < 6:
+            raise StoreUnavailable
+        return [one.id for one in deliveries]
+
+    channel.load = load  # type: ignore[method-assign]
+    await store.write(outbox.enqueue_all, many(3))
+    async with running(outbox):
+        await until(lambda: _count(store, "DONE", 3))
+    begins, ends = (record.getMessage() for record in caplog.records if record.name == "ringback.outbox.lane")
+    assert begins.startswith("test: no deliveries can be claimed, until this is over: The database")
+    assert ends == "test: deliveries are claimed again"

@@ -46,3 +46,31 @@ def test_a_few_failures_are_no_news(destinations: Destinations, caplog: pytest.L
     destinations.note("apns:bank", AWAY)
     destinations.note("apns:bank", Delivered())
     assert not caplog.records
+
+
+def test_places_come_back_one_with_each_success(destinations: Destinations) -> None:
+    for _ in range(8):
+        destinations.enter("apns:bank")
+    destinations.note("apns:bank", RetryLater("no answer in time"))
+    free = []
+    for _ in range(7):
+        destinations.note("apns:bank", Delivered())
+        opened = destinations.leave("apns:bank")
+        free.append(destinations.left("apns:bank"))
+        assert opened == (free[-1] > 0)
+    assert free == [0, 0, 0, 1, 3, 5, 7]
+    for _ in range(6):
+        destinations.enter("apns:bank")
+    destinations.note("apns:bank", RetryLater("no answer in time"))
+    destinations.leave("apns:bank")
+    assert destinations.left("apns:bank") == 0
+
+
+def test_one_that_recovers_is_filled_without_waiting_to_be_looked_at(destinations: Destinations) -> None:
+    destinations.enter("apns:bank")
+    destinations.note("apns:bank", AWAY)
+    assert destinations.leave("apns:bank")
+    destinations.enter("apns:bank")
+    destinations.note("apns:bank", Delivered())
+    assert destinations.leave("apns:bank")
+    assert destinations.left("apns:bank") == 2

@@ -131,8 +131,17 @@ def test_texts_that_the_app_has_are_named_by_their_keys() -> None:
         "title_loc_args": ["1"],
         "body_loc_key": "B",
         "body_loc_args": ["2", "3"],
+        "tag": "p",
     }
     assert "notification" not in message
+
+
+@pytest.mark.parametrize(
+    ("more", "tag"),
+    [({}, "p"), ({"collapse_id": "bill"}, "bill"), ({"collapse_id": "bill", "category": "bills"}, "bills")],
+)
+def test_an_android_phone_shows_a_push_once_that_arrives_twice(more: dict[str, str], tag: str) -> None:
+    assert _fcm(Content(push_id="p", title="x", **more))["android"]["notification"]["tag"] == tag  # type: ignore[arg-type]
 
 
 def test_extras_that_are_no_text_stay_what_they_are_where_the_provider_lets_them() -> None:

@@ -91,9 +91,12 @@ class Client(asyncio.Protocol):
         self._transport: Any = None
 
     @classmethod
-    async def open(cls, url: str, ca_file: Path, certificate: CertificateFiles | None = None) -> Self:
+    async def open(
+        cls, url: str, ca_file: Path, certificate: CertificateFiles | None = None, *, alpn: bool = True
+    ) -> Self:
         tls = ssl.create_default_context(cafile=str(ca_file))
-        tls.set_alpn_protocols(["h2"])
+        if alpn:
+            tls.set_alpn_protocols(["h2"])
         if certificate is not None:
             tls.load_cert_chain(certificate.certificate, certificate.key)
         address = urlsplit(url)

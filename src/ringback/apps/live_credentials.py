@@ -28,13 +28,17 @@ class _Entry:
     def is_fresh(self, now: int, kept_ms: int) -> bool:
         return self.read_at is not None and 0 <= now - self.read_at < kept_ms
 
+    def is_refused(self) -> bool:
+        return self.credential is not None and self.credential.status == "REFUSED"
+
 
 class LiveCredentials:
     """The CredentialSource of all providers.
 
-    A credential is read again after 1.5 s, and at once where it was changed in this process; however many ask, it is
-    read once. `cache_seconds` above 0 imitates a provider's portal that copies its credentials now and then: whatever
-    was read, also that there is none, is kept for so long.
+    A credential is read again after 1.5 s, at once where it was changed in this process, and always while it is
+    refused: a better one may be there already, and whoever is told of the refusal waits for a minute. However many ask
+    at a time, it is read once. `cache_seconds` above 0 imitates a provider's portal that copies its credentials now and
+    then: whatever was read, also that there is none, is kept for so long.
     """
 
     def __init__(self, *, store: Store, clock: Clock, credentials: PushCredentials, cache_seconds: int) -> None:
@@ -49,7 +53,7 @@ class LiveCredentials:
         """The credential that pushes of this kind go out with; None = none. Raises StoreUnavailable."""
         while True:
             entry = self._entry((app_id, kind))
-            if entry.is_fresh(self._clock.now_ms(), self._kept_ms):
+            if entry.is_fresh(self._clock.now_ms(), self._kept_ms) and (self._imitates or not entry.is_refused()):
                 return entry.credential
             if entry.reading is None:
                 entry.reading = asyncio.create_task(self._read(app_id, kind, entry))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import click
 import msgspec
 
-from ringback.settings import Setting, load_settings
+from ringback.settings import Setting, load_settings, unknown_variables
 
 
 @click.group(name="config", help="The settings and where they come from.")
@@ -26,9 +27,9 @@ def show(*, as_json: bool, config_file: str | None) -> None:
         click.echo(msgspec.json.encode(shown))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("Setting", "Value", "From", "Meaning")
+    table = Table(Column("Setting", no_wrap=True), Column("Value", overflow="fold"), "From", "Meaning")
     for item in shown:
         table.add_row(item.name, str(item.value), item.source, item.meaning)
     Console().print(table)
@@ -43,6 +44,8 @@ def check(config_file: str | None) -> None:
         from ringback.http import Certificate
 
         Certificate(settings.tls_certificate, settings.tls_key)
+    for name in unknown_variables(os.environ):
+        click.echo(f"{name} is no setting: nobody reads it. See: ringback config show", err=True)
     click.echo("The settings can be used.")
 
 

@@ -63,8 +63,11 @@ class Destinations:
         self._busy[destination] += 1
 
     def leave(self, destination: str) -> bool:
-        """An attempt is over; returns whether the destination takes deliveries again and did not before."""
-        was_closed = self.left(destination) == 0
+        """An attempt is over; returns whether the destination takes deliveries again and did not before.
+
+        One that recovers gets a place more with each success, and is looked at each time.
+        """
+        was_closed = destination in self._failing or self.left(destination) == 0
         self._busy[destination] -= 1
         if self._busy[destination] <= 0:
             del self._busy[destination]
@@ -99,9 +102,10 @@ class Destinations:
         if failing.told_at is not None:
             logger.warning("%s %s answers again", self._plug.name, destination)
         failing.told_at, failing.failures, failing.open_until = None, 0, 0
-        failing.places += 1
-        if failing.places >= self._plug.per_destination:
+        if failing.places == self._plug.per_destination:
             del self._failing[destination]
+        else:
+            failing.places += 1
 
     def forgive(self) -> None:
         """Forgets who failed: something was put right."""

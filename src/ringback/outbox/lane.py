@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ringback.clock import Clock
-from ringback.errors import RingbackError
+from ringback.errors import RingbackError, UniqueViolation
 from ringback.outbox.destinations import Destinations
 from ringback.outbox.model import BROKEN, Delivery, GiveUp, OutboxLimits, Outcome, Result, RetryLater, Settled
 from ringback.outbox.plug import Plug
@@ -76,6 +76,8 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._outcomes: list[Outcome] = []
         self._settling: asyncio.Task[None] | None = None
+        self._store_is_away = False
+        self._hurries = 0
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -83,6 +85,7 @@ class Lane:
 
     def hurry(self) -> None:
         """A destination that failed may be well again."""
+        self._hurries += 1
         self._destinations.forgive()
         self._wake.set()
 
@@ -96,9 +99,14 @@ class Lane:
                     while not stop.is_set() and await self._claim():
                         pass
                 except RingbackError as error:
-                    logger.warning("the outbox could not claim deliveries, tries again: %s", error)
+                    if not self._store_is_away:
+                        logger.warning("%s: no deliveries can be claimed, until this is over: %s", self.name, error)
+                    self._store_is_away = True
                     await _first_of(stopping, seconds=self._limits.poll_seconds)
                     continue
+                if self._store_is_away:
+                    logger.warning("%s: deliveries are claimed again", self.name)
+                    self._store_is_away = False
                 woken = asyncio.create_task(self._wake.wait())
                 await _first_of(stopping, woken, seconds=self._limits.poll_seconds)
                 woken.cancel()
@@ -138,8 +146,11 @@ class Lane:
     # attempting -------------------------------------------------------------------------------------------------------
 
     async def _attempt(self, delivery: Delivery, work: Any) -> None:
-        began = time.monotonic()
+        began, hurries = time.monotonic(), self._hurries
         result = await self._result(delivery, work)
+        if isinstance(result, RetryLater) and result.leave_alone_seconds is not None and hurries != self._hurries:
+            # What it failed for may have been put right meanwhile, so it is no reason to leave anybody alone.
+            result = msgspec.structs.replace(result, leave_alone_seconds=None, pause_seconds=0)
         self._destinations.note(delivery.destination, result)
         duration_ms = round((time.monotonic() - began) * 1000)
         self._outcomes.append(Outcome(delivery, result, self._clock.now_ms(), duration_ms))
@@ -209,6 +220,9 @@ class Lane:
         while True:
             try:
                 await self._store.write(self._settle_unit, outcomes)
+            except UniqueViolation as error:  # another try would end in the same way
+                await self._settle_apart(outcomes, error)
+                return
             except RingbackError as error:
                 if time.monotonic() > gives_up_at:
                     logger.warning(
@@ -216,17 +230,20 @@ class Lane:
                     )
                     return
                 await asyncio.sleep(min(1.0, self._limits.poll_seconds))
-            except Exception as error:
-                if len(outcomes) > 1:
-                    # One of them breaks the unit; the others must not go out again for it.
-                    for outcome in outcomes:
-                        await self._settle([outcome])
-                else:
-                    # Its lease runs out, and it is tried again.
-                    logger.error("delivery %s broke", outcomes[0].delivery.id, exc_info=error)  # noqa: TRY400
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is logged
+                await self._settle_apart(outcomes, error)
                 return
             else:
                 return
+
+    async def _settle_apart(self, outcomes: Sequence[Outcome], error: Exception) -> None:
+        """After a unit that broke: by one of them, for which the others must not go out again."""
+        if len(outcomes) > 1:
+            for outcome in outcomes:
+                await self._settle([outcome])
+        else:
+            # Its lease runs out, and it is tried again.
+            logger.error("delivery %s broke", outcomes[0].delivery.id, exc_info=error)
 
     async def _settle_unit(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
         settled = await self._units.settle(tx, outcomes)

@@ -34,34 +34,63 @@ insert_deliveries = Command(
     ),
 )
 
-# $1 channel, $2 end of the lease, $3 now, $4 how many, $5 JSON object: places left by destination, $6 places of others.
+# From one destination to the next, each found by one search: what stands behind it is not looked at.
+waiting_destinations = Query(
+    "waiting_destinations",
+    "Destinations of a channel with unfinished deliveries, from $2 on, and when the first of each is due.",
+    """WITH RECURSIVE waiting(destination, due_at) AS (
+        SELECT destination, next_attempt_at FROM (
+            SELECT destination, next_attempt_at FROM deliveries
+            WHERE channel = $1 AND state IN ('READY', 'LEASED') AND destination >= $2
+            ORDER BY destination, next_attempt_at LIMIT 1
+        )
+        UNION ALL
+        SELECT first.destination, first.next_attempt_at FROM waiting CROSS JOIN deliveries AS first
+        ON first.rowid = (
+            SELECT rowid FROM deliveries AS d
+            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > waiting.destination
+            ORDER BY d.destination, d.next_attempt_at LIMIT 1
+        )
+    ) SELECT destination, due_at FROM waiting LIMIT $3""",
+    postgres="""WITH RECURSIVE waiting(destination, due_at) AS (
+        (SELECT destination, next_attempt_at FROM deliveries
+        WHERE channel = $1 AND state IN ('READY', 'LEASED') AND destination >= $2
+        ORDER BY destination, next_attempt_at LIMIT 1)
+        UNION ALL
+        SELECT first.destination, first.next_attempt_at FROM waiting CROSS JOIN LATERAL (
+            SELECT d.destination, d.next_attempt_at FROM deliveries AS d
+            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > waiting.destination
+            ORDER BY d.destination, d.next_attempt_at LIMIT 1
+        ) AS first
+    ) SELECT destination, due_at FROM waiting LIMIT $3""",
+)
+
+# $1 channel, $2 end of the lease, $3 now, $4 JSON object: places left by destination, $5 how many of one destination.
 claim_deliveries = Query(
     "claim_deliveries",
-    "Leases what is due, oldest first, no more of a destination than it has places.",
+    "Leases what is due for some destinations, the oldest of each, no more than it has places.",
     f"""UPDATE deliveries SET state = 'LEASED', attempts = attempts + 1, lease_until = $2, next_attempt_at = $2
-    WHERE id IN (
-        SELECT id FROM (
-            SELECT id, destination, row_number() OVER (PARTITION BY destination ORDER BY next_attempt_at) AS place
-            FROM (
-                SELECT id, destination, next_attempt_at FROM deliveries
-                WHERE channel = $1 AND state IN ('READY', 'LEASED') AND next_attempt_at <= $3
-                AND destination NOT IN (SELECT key FROM json_each($5) WHERE value <= 0)
-                ORDER BY next_attempt_at LIMIT $4
+    WHERE rowid IN (
+        SELECT found FROM (
+            SELECT d.rowid AS found, served.value AS places,
+                row_number() OVER (PARTITION BY d.destination ORDER BY d.next_attempt_at) AS place
+            FROM json_each($4) AS served CROSS JOIN deliveries AS d
+            ON d.rowid IN (
+                SELECT due.rowid FROM deliveries AS due
+                WHERE due.channel = $1 AND due.state IN ('READY', 'LEASED') AND due.destination = served.key
+                AND due.next_attempt_at <= $3 ORDER BY due.next_attempt_at LIMIT $5
             )
-        ) WHERE place <= coalesce((SELECT value FROM json_each($5) WHERE key = destination), $6)
+        ) WHERE place <= places
     ) RETURNING {columns(Delivery)}""",
     row=Delivery,
     writes=True,
-    postgres=f"""WITH due AS MATERIALIZED (
-        SELECT id, destination, next_attempt_at FROM deliveries
-        WHERE channel = $1 AND state IN ('READY', 'LEASED') AND next_attempt_at <= $3
-        AND destination NOT IN (SELECT key FROM json_each_text($5::json) WHERE value::bigint <= 0)
-        ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
-    ), placed AS (
-        SELECT id, destination, row_number() OVER (PARTITION BY destination ORDER BY next_attempt_at) AS place FROM due
-    ), chosen AS (
-        SELECT id FROM placed WHERE place <= coalesce(
-            (SELECT value::bigint FROM json_each_text($5::json) WHERE key = placed.destination), $6::bigint)
+    postgres=f"""WITH chosen AS MATERIALIZED (
+        SELECT due.id FROM json_each_text($4::json) AS served CROSS JOIN LATERAL (
+            SELECT d.id FROM deliveries AS d
+            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination = served.key
+            AND d.next_attempt_at <= $3 ORDER BY d.next_attempt_at
+            LIMIT least(served.value::bigint, $5::bigint) FOR UPDATE SKIP LOCKED
+        ) AS due
     )
     UPDATE deliveries SET state = 'LEASED', attempts = attempts + 1, lease_until = $2, next_attempt_at = $2
     FROM chosen WHERE deliveries.id = chosen.id RETURNING {columns(Delivery, "deliveries")}""",

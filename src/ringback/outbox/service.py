@@ -12,6 +12,7 @@ import msgspec
 from ringback.clock import Clock, Randomness, first_id_at, new_id
 from ringback.outbox import queries
 from ringback.outbox.backoff import pause_ms
+from ringback.outbox.claiming import Claim, claim
 from ringback.outbox.lane import Lane
 from ringback.outbox.model import (
     BulkChannel,
@@ -34,7 +35,7 @@ from ringback.store import SqliteStore, Store, Tx
 
 logger = logging.getLogger(__name__)
 
-WAKE_CHANNEL = "outbox"
+WAKE_CHANNEL = "outbox:{}"
 HURRY_CHANNEL = "outbox_hurry:{}"
 _TEXT_LIMIT = 1000
 _OUTCOMES = {Delivered: "DELIVERED", GiveUp: "REFUSED", RetryLater: "FAILED"}
@@ -104,7 +105,7 @@ class Outbox:
             subscribe
             for lane in lanes
             for subscribe in (
-                self._store.subscribe(WAKE_CHANNEL, lane.wake),
+                self._store.subscribe(WAKE_CHANNEL.format(lane.name), lane.wake),
                 self._store.subscribe(HURRY_CHANNEL.format(lane.name), lane.hurry),
             )
         ]
@@ -131,14 +132,14 @@ class Outbox:
             now,
             self._deadline(delivery, now),
         )
-        tx.notify(WAKE_CHANNEL)
+        tx.notify(WAKE_CHANNEL.format(delivery.channel))
         return delivery_id
 
     async def enqueue_all(self, tx: Tx, deliveries: Sequence[NewDelivery]) -> list[str]:
         """Adds many deliveries in one statement; returns their ids in the same order."""
         made = [self._new(delivery) for delivery in deliveries]
         await self._insert(tx, made, state="READY", lease_until=None)
-        tx.notify(WAKE_CHANNEL)
+        _wake(tx, made)
         return [one.id for one in made]
 
     async def enqueue_held(self, tx: Tx, deliveries: Sequence[NewDelivery], lease_until: int) -> list[Delivery]:
@@ -185,22 +186,15 @@ class Outbox:
         tx.notify(HURRY_CHANNEL.format(channel))
 
     async def claim(
-        self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int
-    ) -> list[Delivery]:
-        """Leases up to `count` due deliveries of a channel.
+        self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int, start: str = ""
+    ) -> Claim:
+        """Leases up to `count` due deliveries of a channel, beginning with the destination `start`.
 
         `places_left`: how many more each busy destination takes; every other one takes `places`.
         """
         now = self._clock.now_ms()
-        return await tx.all(
-            queries.claim_deliveries,
-            channel,
-            now + round(self._limits.lease_seconds * 1000),
-            now,
-            count,
-            msgspec.json.encode(dict(places_left)).decode(),
-            places,
-        )
+        lease_until = now + round(self._limits.lease_seconds * 1000)
+        return await claim(tx, channel, lease_until, now, count, places_left, places, start)
 
     def is_late(self, delivery: Delivery) -> bool:
         """Whether the deadline has passed."""
@@ -257,7 +251,7 @@ class Outbox:
         now = self._clock.now_ms()
         for delivery in deliveries:
             await tx.run(queries.release_delivery, delivery.id, delivery.attempts, now)
-        tx.notify(WAKE_CHANNEL)
+        _wake(tx, deliveries)
 
     async def release_all(self, tx: Tx) -> None:
         """Gives back every lease that there is: for the only process, when it starts."""
@@ -272,6 +266,11 @@ class Outbox:
         for (delivery_id,) in finished:
             await tx.run(queries.delete_delivery, delivery_id)
         return len(finished)
+
+
+def _wake(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+    for channel in {one.channel for one in deliveries}:
+        tx.notify(WAKE_CHANNEL.format(channel))
 
 
 class _Row(msgspec.Struct, gc=False):

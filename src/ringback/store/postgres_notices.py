@@ -87,7 +87,8 @@ class Notices:
             try:
                 await self._listen_until_lost()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and the connection made anew
-                logger.warning("listening for notices of other processes failed: %s", error)
+                if pause == _FIRST_PAUSE_SECONDS or self._listening.is_set():  # once, and not for every new try
+                    logger.warning("listening for notices of other processes failed: %s", error)
             if self._listening.is_set():
                 self._listening.clear()
                 pause = _FIRST_PAUSE_SECONDS

@@ -141,7 +141,7 @@ class FcmDouble(Double):
 
     def _refusal(self, request: Request, payload: object) -> Answer | None:
         """Why the request is refused, in the order: address, who is there, of which project, what, how many."""
-        path = _SEND.fullmatch(request.path)
+        path = _SEND.fullmatch(request.path.partition("?")[0])  # Google's own clients ask for `?alt=json`
         if path is None or request.method != "POST":
             return rules.error(404, "NOT_FOUND", "The requested URL was not found on this server.")
         scheme, _, access_token = (request.header("authorization") or "").partition(" ")

@@ -25,9 +25,11 @@ deliveries = Table(
     moment("created_at"),
     moment("finished_at", optional=True),
     text("last_error", optional=True),
+    # By destination first: a claim searches what is due for each, and never reads what waits for one that is closed.
     Index(
-        "ix_deliveries_unfinished_channel_next_attempt_at",
+        "ix_deliveries_unfinished_channel_destination_next_attempt_at",
         "channel",
+        "destination",
         "next_attempt_at",
         sqlite_where=UNFINISHED,
         postgresql_where=UNFINISHED,

@@ -14,6 +14,7 @@ _OF_REGISTRATIONS = sa.text("registration_id IS NOT NULL")
 _OF_UDS_DEVICES = sa.text("device_pkid IS NOT NULL")
 _OF_CAMPAIGNS = sa.text("campaign_id IS NOT NULL")
 _RUNNING = sa.text("status = 'RUNNING'")
+_UNFINISHED = sa.text("state IN ('READY', 'LEASED')")
 
 
 def upgrade() -> None:
@@ -25,6 +26,7 @@ def upgrade() -> None:
     _campaigns()
     _inbox()
     _users()
+    _deliveries()
 
 
 def _push_tokens() -> None:
@@ -247,4 +249,16 @@ def _users() -> None:
         sa.Column("password_at", sa.BigInteger(), nullable=True),
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
+    )
+
+
+def _deliveries() -> None:
+    # What is due is looked for destination by destination.
+    op.drop_index("ix_deliveries_unfinished_channel_next_attempt_at", "deliveries")
+    op.create_index(
+        "ix_deliveries_unfinished_channel_destination_next_attempt_at",
+        "deliveries",
+        ["channel", "destination", "next_attempt_at"],
+        sqlite_where=_UNFINISHED,
+        postgresql_where=_UNFINISHED,
     )
