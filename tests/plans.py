@@ -88,6 +88,11 @@ class Plans:
             sorts += [query.name] * sorted_
         return result, Work(sum(amounts), tuple(scans), tuple(sorts))
 
+    async def run(self, query: Query[Any], *args: Any) -> Work:
+        """What one query costs that writes; it is executed."""
+        amount, scanned, sorted_ = await self._measure(query, args)
+        return Work(amount, (query.name,) * scanned, (query.name,) * sorted_)
+
     async def _measure(self, query: Query[Any], args: tuple[Any, ...]) -> tuple[int, bool, bool]:
         return await self._on_postgres(query, args) if self._url else self._on_sqlite(query, args)
 
@@ -118,7 +123,7 @@ class Plans:
 
 def _is_small(step: str) -> bool:
     """Values that the query itself brought along, or rows that it has found already."""
-    return any(name in step for name in ("json_each", "walked", "known", "CONSTANT ROW", "(subquery"))
+    return any(name in step for name in ("VIRTUAL TABLE", "walked", "known", "CONSTANT ROW", "(subquery"))
 
 
 def _rows(node: dict[str, Any]) -> int:

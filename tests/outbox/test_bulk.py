@@ -90,9 +90,9 @@ async def test_an_id_may_be_given(store: Store, clock: ManualClock) -> None:
 async def test_a_lost_lease_settles_nothing_and_does_not_fail_the_others(store: Store, clock: ManualClock) -> None:
     outbox = make_outbox(store, clock)
     await store.write(outbox.enqueue_all, many(3))
-    held = await store.write(outbox.claim, "test", 3, {}, 8)
+    held = (await store.write(outbox.claim, "test", 3, {}, 8)).deliveries
     clock.advance(30)
-    (taken,) = await store.write(outbox.claim, "test", 1, {}, 8)
+    (taken,) = (await store.write(outbox.claim, "test", 1, {}, 8)).deliveries
     outcomes = [Outcome(one, Delivered(), clock.now_ms(), 1) for one in held]
     settled = await store.write(outbox.settle, outcomes)
     assert {one.delivery.id for one in settled} == {one.id for one in held} - {taken.id}
@@ -148,9 +148,9 @@ async def test_what_is_held_at_once_is_ended_by_its_holder_with_all_its_attempts
 async def test_what_is_held_by_somebody_who_died_goes_the_way_of_the_others(store: Store, clock: ManualClock) -> None:
     outbox = make_outbox(store, clock)
     (held,) = await store.write(outbox.enqueue_held, many(1), clock.now_ms() + 30_000)
-    assert await store.write(outbox.claim, "test", 1, {}, 8) == []
+    assert (await store.write(outbox.claim, "test", 1, {}, 8)).deliveries == []
     clock.advance(30)
-    (claimed,) = await store.write(outbox.claim, "test", 1, {}, 8)
+    (claimed,) = (await store.write(outbox.claim, "test", 1, {}, 8)).deliveries
     assert (claimed.id, claimed.attempts) == (held.id, 2)
 
 
@@ -299,7 +299,8 @@ async def test_a_long_queue_is_never_read_as_a_whole(
     now = clock.now_ms()
     one = '[{"id":"x","fence":1,"attempt":1,"state":"DONE","retry_at":1}]'
     for statement, arguments in (
-        (queries.claim_deliveries, ("test", now + 1, now, 100, "{}", 8)),
+        (queries.waiting_destinations, ("test", "", 10)),
+        (queries.claim_deliveries, ("test", now + 1, now, '{"a":8}', 100)),
         (queries.settle_deliveries, (one,)),
         (queries.hurry_deliveries, ("test", "a", now)),
     ):

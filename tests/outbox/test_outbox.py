@@ -179,12 +179,12 @@ async def test_an_exception_and_a_hanging_channel_count_as_failures(store: Store
 async def test_a_lease_that_ran_out_goes_to_somebody_else(store: Store, clock: ManualClock) -> None:
     first, second = make_outbox(store, clock), make_outbox(store, clock)
     delivery_id = await enqueue(store, first)
-    (held,) = await store.write(first.claim, "test", 10, {}, 8)
-    assert await store.write(second.claim, "test", 10, {}, 8) == []
+    (held,) = (await store.write(first.claim, "test", 10, {}, 8)).deliveries
+    assert (await store.write(second.claim, "test", 10, {}, 8)).deliveries == []
     clock.advance(29.999)
-    assert await store.write(second.claim, "test", 10, {}, 8) == []
+    assert (await store.write(second.claim, "test", 10, {}, 8)).deliveries == []
     clock.advance(0.001)
-    (taken,) = await store.write(second.claim, "test", 10, {}, 8)
+    (taken,) = (await store.write(second.claim, "test", 10, {}, 8)).deliveries
     assert (taken.id, taken.attempts) == (delivery_id, 2)
     assert await store.write(first.settle, [Outcome(held, Delivered(), clock.now_ms(), 1)]) == []
     assert await attempts(store) == []
@@ -199,7 +199,7 @@ async def test_the_only_process_takes_back_all_leases_at_its_start(store: Store,
     await store.write(outbox.claim, "test", 10, {}, 8)
     await store.write(outbox.release_all)
     assert await states(store) == ["READY"]
-    assert len(await store.write(outbox.claim, "test", 10, {}, 8)) == 1
+    assert len((await store.write(outbox.claim, "test", 10, {}, 8)).deliveries) == 1
 
 
 async def test_claims_no_more_of_a_destination_than_it_has_places(store: Store, clock: ManualClock) -> None:
@@ -207,7 +207,7 @@ async def test_claims_no_more_of_a_destination_than_it_has_places(store: Store, 
     for destination in ["a"] * 5 + ["b"] * 5 + ["c"] * 5:
         await enqueue(store, outbox, destination)
     claimed = await store.write(outbox.claim, "test", 100, {"a": 0, "b": 1}, 3)
-    assert sorted(one.destination for one in claimed) == ["b", "c", "c", "c"]
+    assert sorted(one.destination for one in claimed.deliveries) == ["b", "c", "c", "c"]
 
 
 async def test_one_dead_destination_blocks_nobody(store: Store, clock: ManualClock) -> None:

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from ringback.clock import ManualClock
-from ringback.testing import ApnsDouble, FcmDouble
+from ringback.testing import ApnsDouble, FcmDouble, Providers
 from tests.testing.client import Client, Pusher
 
 
@@ -37,6 +37,19 @@ async def test_apns_speaks_http2_with_clients_that_know_it_beforehand(apns: Apns
     pusher = Pusher(client, apns, apns.key.sign(apns.clock.now_ms() // 1000))
     assert (await pusher.push()).status == 200
     assert (await apns.wait_for(1))[0].http == "h2"
+
+
+async def test_the_command_lets_each_program_come_with_a_jwt_of_its_own(tmp_path: Path, clock: ManualClock) -> None:
+    async with Providers(tmp_path, clock=clock) as providers:
+        for apns in (providers.apns, providers.apns_sandbox):
+            first = await Pusher.open(apns)
+            assert (await first.push()).status == 200
+            clock.advance(60)
+            second = await Pusher.open(apns)
+            assert (await second.push()).status == 200
+            assert (await first.push()).status == 200
+            first.jwt = second.jwt
+            assert (await first.push()).reason == "TooManyProviderTokenUpdates"
 
 
 @pytest.mark.parametrize("query", ["", "?alt=json&prettyPrint=false"])

@@ -34,7 +34,14 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 async def claim(
-    tx: Tx, channel: str, lease_until: int, now: int, count: int, places_left: Mapping[str, int], places: int, start: str
+    tx: Tx,
+    channel: str,
+    lease_until: int,
+    now: int,
+    count: int,
+    places_left: Mapping[str, int],
+    places: int,
+    start: str,
 ) -> Claim:
     """A unit of work: leases up to `count` due deliveries, beginning with the destination `start`.
 
@@ -53,7 +60,7 @@ async def claim(
         served[destination] = left
     if not served:
         return Claim([], (), go_on_at)
-    share = count // len(served)
+    share = min(count // len(served), queries.MOST_OF_ONE)
     listed = msgspec.json.encode(served).decode()
     claimed = await tx.all(queries.claim_deliveries, channel, lease_until, now, listed, share)
     taken = Counter([one.destination for one in claimed])

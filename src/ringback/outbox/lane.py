@@ -17,6 +17,7 @@ import msgspec
 
 from ringback.clock import Clock
 from ringback.errors import RingbackError, UniqueViolation
+from ringback.outbox.claiming import Claim
 from ringback.outbox.destinations import Destinations
 from ringback.outbox.model import BROKEN, Delivery, GiveUp, OutboxLimits, Outcome, Result, RetryLater, Settled
 from ringback.outbox.plug import Plug
@@ -39,8 +40,8 @@ class Units(Protocol):
     """The units of work that the loop needs (`Outbox` has them)."""
 
     async def claim(
-        self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int
-    ) -> list[Delivery]:
+        self, tx: Tx, channel: str, count: int, places_left: Mapping[str, int], places: int, start: str
+    ) -> Claim:
         """Leases what is due."""
         ...
 
@@ -71,6 +72,8 @@ class Lane:
         self._destinations = Destinations(plug, clock)
         self._wake = asyncio.Event()
         self._in_flight = 0
+        self._start = ""
+        self._may_be_more = False
         self._running: dict[asyncio.Task[None], _Running] = {}
         self._overdue: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -95,6 +98,8 @@ class Lane:
         try:
             while not stop.is_set():
                 self._wake.clear()
+                # A round of looks that stopped half-way goes on there, and is followed by another: it missed news.
+                self._may_be_more = bool(self._start)
                 try:
                     while not stop.is_set() and await self._claim():
                         pass
@@ -117,31 +122,36 @@ class Lane:
     # claiming ---------------------------------------------------------------------------------------------------------
 
     async def _claim(self) -> bool:
-        """Claims a batch and begins its attempts; returns whether there may be more that could begin now."""
+        """Claims a batch and begins its attempts; returns whether there may be more that could begin now.
+
+        A round of such looks comes to every destination; a single one does, where they are not many.
+        """
         room = self._plug.in_flight - self._in_flight
         if room < self._stride:
             return False
         count = min(room, self._limits.batch)
-        claimed, work = await self._store.write(self._claim_unit, count, self._destinations.places_left())
+        claim, work = await self._store.write(self._claim_unit, count, self._destinations.places_left())
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._limits.attempt_seconds
-        for delivery, one in zip(claimed, work, strict=True):
+        for delivery, one in zip(claim.deliveries, work, strict=True):
             self._destinations.enter(delivery.destination)
             self._in_flight += 1
             task = loop.create_task(self._attempt(delivery, one))
             self._running[task] = _Running(delivery, ends_at)
             task.add_done_callback(self._ended)
-        if claimed and self._timer is None:
+        if claim.deliveries and self._timer is None:
             self._timer = loop.call_at(ends_at, self._end_overdue)
-        # What is behind a destination that has just become full is seen only by another look.
-        return len(claimed) == count or any(not self._destinations.left(one.destination) for one in claimed)
+        self._start = claim.go_on_at
+        self._may_be_more = self._may_be_more or any(self._destinations.left(one) for one in claim.filled)
+        if self._start:
+            return True
+        again, self._may_be_more = self._may_be_more, False
+        return again
 
-    async def _claim_unit(
-        self, tx: Tx, count: int, places_left: Mapping[str, int]
-    ) -> tuple[list[Delivery], Sequence[Any]]:
+    async def _claim_unit(self, tx: Tx, count: int, places_left: Mapping[str, int]) -> tuple[Claim, Sequence[Any]]:
         plug = self._plug
-        claimed = await self._units.claim(tx, plug.name, count, places_left, plug.per_destination)
-        return claimed, await plug.channel.load(tx, claimed) if claimed else ()
+        claim = await self._units.claim(tx, plug.name, count, places_left, plug.per_destination, self._start)
+        return claim, await plug.channel.load(tx, claim.deliveries) if claim.deliveries else ()
 
     # attempting -------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from ringback.outbox.model import Delivery
 from ringback.store import Command, Query, columns
 
+MOST_OF_ONE = 1_000
+"""A claim leases no more of one destination."""
+
 insert_delivery = Command(
     "insert_delivery",
     "A new delivery, ready at once.",
@@ -38,31 +41,31 @@ insert_deliveries = Command(
 waiting_destinations = Query(
     "waiting_destinations",
     "Destinations of a channel with unfinished deliveries, from $2 on, and when the first of each is due.",
-    """WITH RECURSIVE waiting(destination, due_at) AS (
+    """WITH RECURSIVE walked(destination, due_at) AS (
         SELECT destination, next_attempt_at FROM (
             SELECT destination, next_attempt_at FROM deliveries
             WHERE channel = $1 AND state IN ('READY', 'LEASED') AND destination >= $2
             ORDER BY destination, next_attempt_at LIMIT 1
         )
         UNION ALL
-        SELECT first.destination, first.next_attempt_at FROM waiting CROSS JOIN deliveries AS first
+        SELECT first.destination, first.next_attempt_at FROM walked CROSS JOIN deliveries AS first
         ON first.rowid = (
             SELECT rowid FROM deliveries AS d
-            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > waiting.destination
+            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > walked.destination
             ORDER BY d.destination, d.next_attempt_at LIMIT 1
         )
-    ) SELECT destination, due_at FROM waiting LIMIT $3""",
-    postgres="""WITH RECURSIVE waiting(destination, due_at) AS (
+    ) SELECT destination, due_at FROM walked LIMIT $3""",
+    postgres="""WITH RECURSIVE walked(destination, due_at) AS (
         (SELECT destination, next_attempt_at FROM deliveries
         WHERE channel = $1 AND state IN ('READY', 'LEASED') AND destination >= $2
         ORDER BY destination, next_attempt_at LIMIT 1)
         UNION ALL
-        SELECT first.destination, first.next_attempt_at FROM waiting CROSS JOIN LATERAL (
+        SELECT first.destination, first.next_attempt_at FROM walked CROSS JOIN LATERAL (
             SELECT d.destination, d.next_attempt_at FROM deliveries AS d
-            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > waiting.destination
+            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination > walked.destination
             ORDER BY d.destination, d.next_attempt_at LIMIT 1
         ) AS first
-    ) SELECT destination, due_at FROM waiting LIMIT $3""",
+    ) SELECT destination, due_at FROM walked LIMIT $3""",
 )
 
 # $1 channel, $2 end of the lease, $3 now, $4 JSON object: places left by destination, $5 how many of one destination.
@@ -84,16 +87,17 @@ claim_deliveries = Query(
     ) RETURNING {columns(Delivery)}""",
     row=Delivery,
     writes=True,
-    postgres=f"""WITH chosen AS MATERIALIZED (
+    # Of an array, as of a LIMIT that is written out, PostgreSQL assumes that it is short; else it would rather read all.
+    postgres=f"""UPDATE deliveries SET state = 'LEASED', attempts = attempts + 1, lease_until = $2, next_attempt_at = $2
+    WHERE id = ANY(ARRAY(
         SELECT due.id FROM json_each_text($4::json) AS served CROSS JOIN LATERAL (
-            SELECT d.id FROM deliveries AS d
-            WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination = served.key
-            AND d.next_attempt_at <= $3 ORDER BY d.next_attempt_at
-            LIMIT least(served.value::bigint, $5::bigint) FOR UPDATE SKIP LOCKED
+            SELECT first.id FROM (
+                SELECT d.id FROM deliveries AS d
+                WHERE d.channel = $1 AND d.state IN ('READY', 'LEASED') AND d.destination = served.key
+                AND d.next_attempt_at <= $3 ORDER BY d.next_attempt_at LIMIT {MOST_OF_ONE} FOR UPDATE SKIP LOCKED
+            ) AS first LIMIT least(served.value::bigint, $5::bigint)
         ) AS due
-    )
-    UPDATE deliveries SET state = 'LEASED', attempts = attempts + 1, lease_until = $2, next_attempt_at = $2
-    FROM chosen WHERE deliveries.id = chosen.id RETURNING {columns(Delivery, "deliveries")}""",
+    )) RETURNING {columns(Delivery)}""",
 )
 
 _SETTLE = """UPDATE deliveries SET state = s.state, attempts = s.attempt, next_attempt_at = s.retry_at,

@@ -91,7 +91,8 @@ class ApnsDouble(Double):
 
     `only_known_devices`: a device token that `know` was not told of is a BadDeviceToken, as one of the other
     environment is. `falls_after_rejection`: the stream limit goes back to 1 after a refused push. `initial_window`:
-    bytes of a body that a client may send unasked. `update_rule`: a key's JWT may not change within 20 minutes.
+    bytes of a body that a client may send unasked. `update_rule`: a key's JWT may not change within 20 minutes,
+    by default on all connections together; else, without `update_rule_for_all`, on each by itself.
     """
 
     alpn = ("h2",)
@@ -111,6 +112,7 @@ class ApnsDouble(Double):
         initial_window: int = 65_535,
         only_known_devices: bool = False,
         update_rule: bool = True,
+        update_rule_for_all: bool = True,
     ) -> None:
         self.name = "apns-sandbox" if sandbox else "apns"
         super().__init__(folder, prefixes=PREFIXES, authority=authority, host=host, port=port, clock=clock)
@@ -121,9 +123,10 @@ class ApnsDouble(Double):
         self.initial_window = initial_window
         self.only_known_devices = only_known_devices
         self.update_rule = update_rule
+        self.update_rule_for_all = update_rule_for_all
         self._keys = {key.key_id: key for key in keys or (ApnsKey(folder),)}
         self._read: dict[str, ProviderJwt] = {}
-        self._latest: dict[str, tuple[int, int]] = {}
+        self._latest: dict[tuple[str, int], tuple[int, int]] = {}
         self._devices: dict[str, KnownDevice] = {}
         self._refused_certificates: set[bytes] = set()
         self._shutting_down = False
@@ -282,7 +285,7 @@ class ApnsDouble(Double):
         if abs(now - said.issued_at) > JWT_LIFE_SECONDS:
             return "ExpiredProviderToken", None
         topics = key.topics and [topic + suffix for topic in key.topics for suffix in rules.SUFFIXES.values()]
-        return self._updated_too_often(said, now), topics
+        return self._updated_too_often(said, now, request.connection), topics
 
     def _read_jwt(self, text: str) -> ProviderJwt | None:
         if text not in self._read:
@@ -292,13 +295,14 @@ class ApnsDouble(Double):
             self._read[text] = said
         return self._read[text]
 
-    def _updated_too_often(self, said: ProviderJwt, now: int) -> str:
-        latest, since = self._latest.get(said.key_id, (-1, now - JWT_LEAST_SECONDS))
+    def _updated_too_often(self, said: ProviderJwt, now: int, connection: Connection) -> str:
+        where = (said.key_id, 0 if self.update_rule_for_all else connection.number)
+        latest, since = self._latest.get(where, (-1, now - JWT_LEAST_SECONDS))
         if said.issued_at <= latest:
             return ""
         if self.update_rule and now - since < JWT_LEAST_SECONDS:
             return "TooManyProviderTokenUpdates"
-        self._latest[said.key_id] = (said.issued_at, now)
+        self._latest[where] = (said.issued_at, now)
         return ""
 
     def _refused_device(self, token: str, topic: str, push_type: str) -> str:

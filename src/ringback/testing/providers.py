@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -44,18 +45,18 @@ class Providers:
         self.authority = Authority(folder)
         self.key = ApnsKey(folder)
         self.certificate: CertificateFiles = self.authority.client(bundle_id, file="apns-certificate")
-        self.apns = ApnsDouble(
-            folder, keys=[self.key], authority=self.authority, host=host, port=apns_port, clock=clock
-        )
-        self.apns_sandbox = ApnsDouble(
+        # For hours, and for one program after the other: the JWT of the one before must not lock the next one out.
+        apns = functools.partial(
+            ApnsDouble,
             folder,
-            sandbox=True,
             keys=[self.key],
             authority=self.authority,
             host=host,
-            port=apns_sandbox_port,
             clock=clock,
+            update_rule_for_all=False,
         )
+        self.apns = apns(port=apns_port)
+        self.apns_sandbox = apns(sandbox=True, port=apns_sandbox_port)
         self.fcm = FcmDouble(folder, authority=self.authority, host=host, port=fcm_port, clock=clock)
         self.web_push = WebPushDouble(folder, authority=self.authority, host=host, port=web_push_port, clock=clock)
 
