@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,19 @@ async def test_the_command_line_tells_and_waits(new_server: NewServer, tmp_path:
         count = len(providers.fcm.accepted)
         await asyncio.to_thread(server.start)
         await providers.fcm.wait_for(count + 2)
+
+
+async def test_whoever_stops_waiting_is_told_that_the_campaign_goes_on(new_server: NewServer, tmp_path: Path) -> None:
+    async with Providers(tmp_path / "providers") as providers:
+        server = new_server(**settings_of(providers))
+        await furnish(server, providers)
+        await execute(server, INSERT, [("token-alice", "alice", "silent-alice")])
+        command = ("-m", "ringback", "push", "campaign", "bank", "--title", "Hello", "--everyone")
+        waiting = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=server.environment, stderr=asyncio.subprocess.PIPE
+        )
+        await providers.fcm.wait_for(1)
+        waiting.send_signal(signal.SIGINT)
+        _, said = await asyncio.wait_for(waiting.communicate(), 60)
+        assert waiting.returncode == 130
+        assert "is RUNNING" in said.decode() or "is DONE" in said.decode()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from ringback.protocols import jwe
 from ringback.push.content import Content
@@ -221,6 +222,8 @@ async def test_a_token_endpoint_in_trouble(
     double: FcmDouble, source: Source, sqlite: Store, behaviour: Behaviour
 ) -> None:
     clock = now()
+    labels = {"provider": "fcm", "status": "retry", "reason": "other"}
+    before = REGISTRY.get_sample_value("ringback_push_answers_total", labels) or 0
     async with fcm_at(double, source, sqlite, clock=clock, request_seconds=0.5) as provider:
         double.next_token(behaviour)
         for _ in range(3):
@@ -228,6 +231,7 @@ async def test_a_token_endpoint_in_trouble(
             assert reaction.verdict is Verdict.RETRY
             assert "access token" in reaction.reason
         assert len(double.token_requests) == 1
+        assert REGISTRY.get_sample_value("ringback_push_answers_total", labels) == before + 3
         clock.advance(6)
         await until_delivered(provider)
     assert source.status("fcm") == "OK"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ringback.cli.push_why import why
 USERS_AT_A_TIME = 200
 POLL_SECONDS = 0.3
 _OVER = ("DONE", "CANCELLED")
+_INTERRUPTED = 130
 
 
 @click.group(name="push", help="Push credentials, campaigns, and why a push was or was not sent.")
@@ -63,13 +65,19 @@ def campaign(  # noqa: PLR0917 - one parameter for each option
     first = next(iter(by_language.values()), {"title": "silent"})
     content = {"appId": app, "name": name or first["title"], "texts": by_language, "silent": silent}
     made = run_command("create_campaign", content={**content, "everyone": everyone}, by=by)
-    for users in _chunks(users_file):
-        run_command("add_campaign_users", campaign_id=made["id"], users=users, by=by)
-    shown = run_command("start_campaign", campaign_id=made["id"], by=by)
-    waits = not no_wait and somebody_serves()
-    if waits:
-        shown = _wait(shown["id"], by, quiet=as_json)
-    elif not no_wait:
+    try:
+        for users in _chunks(users_file):
+            run_command("add_campaign_users", campaign_id=made["id"], users=users, by=by)
+        shown = run_command("start_campaign", campaign_id=made["id"], by=by)
+        waits = not no_wait and somebody_serves()
+        if waits:
+            shown = _wait(shown["id"], by, quiet=as_json)
+    except KeyboardInterrupt:
+        status = run_command("show_campaign", campaign_id=made["id"], by=by)["status"]
+        click.echo(f"Nobody waits any more. The campaign {made['id']} is {status}.", err=True)
+        click.echo(f"To end it: POST /api/v1/campaigns/{made['id']}/cancel", err=True)
+        sys.exit(_INTERRUPTED)
+    if not waits and not no_wait:
         click.echo("No server runs here: the users are told when it does.", err=True)
     if as_json:
         click.echo(msgspec.json.encode(shown))

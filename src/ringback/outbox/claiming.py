@@ -36,8 +36,9 @@ class Claim(msgspec.Struct, frozen=True):
 async def claim(
     tx: Tx,
     channel: str,
-    lease_until: int,
+    *,
     now: int,
+    lease_until: int,
     count: int,
     places_left: Mapping[str, int],
     places: int,

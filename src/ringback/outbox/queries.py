@@ -87,7 +87,7 @@ claim_deliveries = Query(
     ) RETURNING {columns(Delivery)}""",
     row=Delivery,
     writes=True,
-    # Of an array, as of a LIMIT that is written out, PostgreSQL assumes that it is short; else it would rather read all.
+    # An array, and a LIMIT that is written out, PostgreSQL takes for short; of others it fears that all must be read.
     postgres=f"""UPDATE deliveries SET state = 'LEASED', attempts = attempts + 1, lease_until = $2, next_attempt_at = $2
     WHERE id = ANY(ARRAY(
         SELECT due.id FROM json_each_text($4::json) AS served CROSS JOIN LATERAL (

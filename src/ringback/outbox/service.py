@@ -193,8 +193,16 @@ class Outbox:
         `places_left`: how many more each busy destination takes; every other one takes `places`.
         """
         now = self._clock.now_ms()
-        lease_until = now + round(self._limits.lease_seconds * 1000)
-        return await claim(tx, channel, lease_until, now, count, places_left, places, start)
+        return await claim(
+            tx,
+            channel,
+            now=now,
+            lease_until=now + round(self._limits.lease_seconds * 1000),
+            count=count,
+            places_left=places_left,
+            places=places,
+            start=start,
+        )
 
     def is_late(self, delivery: Delivery) -> bool:
         """Whether the deadline has passed."""
