@@ -90,7 +90,7 @@ async def test_whole_story_has_an_end(tmp_path: Path) -> None:
             await asyncio.sleep(1000)
 
     report = await perform(
-        [Chapter("Long", for_ever)], SilentNarrator(), tmp_path, default_ports=False, whole_seconds=8
+        [Chapter("Long", for_ever)], SilentNarrator(), tmp_path, default_ports=False, whole_seconds=20
     )
     assert report.failed_step == "Long: A → B: waits"
     assert "took longer" in (report.error or "")
