@@ -49,6 +49,7 @@ from ringback.operations import OperationsService, TemplatesService
 from ringback.operations import api as operations_api
 from ringback.outbox import Outbox
 from ringback.push import LocalMailbox
+from ringback.server_calls import CallParts, wire_calls
 from ringback.server_push import PushParts, guarded_egress, wire_push
 from ringback.settings import Settings, parse_listen
 from ringback.store import Tx
@@ -81,6 +82,7 @@ class Rooms:
     inbox: Inbox
     tracing: Tracing
     push: PushParts
+    calls: CallParts
     idempotency_keys: IdempotencyKeys
     callbacks: CallbacksService
     announcer: Announcer
@@ -191,6 +193,7 @@ def wire(installation: Installation) -> Rooms:
         inbox=Inbox(randomness=installation.randomness, **telling),
         tracing=Tracing(access=access),
         push=push,
+        calls=wire_calls(installation),
         idempotency_keys=idempotency_keys,
         callbacks=callbacks,
         announcer=announcer,

@@ -8,7 +8,7 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,7 @@ from ringback.http import Certificate, Listener
 from ringback.installation import Installation, open_installation
 from ringback.jobs import run_jobs
 from ringback.server import Rooms, make_apps, wire
+from ringback.server_calls import take_calls
 from ringback.settings import Settings
 
 _log = structlog.get_logger("ringback.serving")
@@ -36,10 +37,11 @@ class Sockets:
 
 @dataclass(frozen=True)
 class Roles:
-    """What this process plays: `http` serves requests, `worker` delivers and runs the jobs."""
+    """What this process plays: `http` serves requests, `worker` delivers and runs the jobs, `sip` takes calls."""
 
     http: bool = True
     worker: bool = True
+    sip: bool = True
 
 
 async def serve(
@@ -48,9 +50,11 @@ async def serve(
     *,
     roles: Roles,
     lock: bool,
-    announce: Callable[[], None],
+    announce: Callable[[Sequence[str]], None],
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and returns. `announce` is called once it is ready.
+    """Serves until SIGTERM or SIGINT, then drains and returns.
+
+    `announce` is called once it is ready, with the addresses of SIP, such as `udp:127.0.0.1:5070`.
 
     Raises StartRefused.
     """
@@ -69,12 +73,15 @@ async def serve(
                 await running.enter_async_context(_worker(installation, rooms))
             if roles.http and sockets is not None:
                 await running.enter_async_context(_listeners(settings, sockets, installation, rooms))
+            addresses: Sequence[str] = ()
+            if roles.sip and settings.speaks_sip:
+                addresses = await running.enter_async_context(take_calls(installation, rooms.calls))
             if lock and not settings.database_url:
                 await running.enter_async_context(ControlServer(installation, rooms))
             # What was made at start lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            announce()
+            announce(addresses)
             await stop.wait()
             rooms.stop_streams()
             _log.info("stopping: running requests are answered first")

@@ -142,6 +142,87 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uds_attempts_per_minute: Annotated[
         int, msgspec.Meta(ge=1, description="Wrong passwords that one address, or for one user, may send in a minute.")
     ] = 10
+    sip_listen: Annotated[str, msgspec.Meta(description="HOST:PORT of SIP over UDP and TCP; empty = no SIP.")] = ""
+    sip_tls_listen: Annotated[
+        str, msgspec.Meta(description="HOST:PORT of SIP over TLS, with the certificate of the listeners; empty = none.")
+    ] = ""
+    sip_mode: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(embedded|application-server)$",
+            description="embedded: registrar and redirect server itself; application-server: behind a SIP proxy.",
+        ),
+    ] = "embedded"
+    sip_advertise: Annotated[
+        str, msgspec.Meta(description="HOST[:PORT] that other SIP servers reach this one at; empty = sip_listen.")
+    ] = ""
+    sip_proxies: Annotated[
+        str,
+        msgspec.Meta(description="Comma list of addresses or networks of the SIP proxies that calls are taken from."),
+    ] = ""
+    sip_proxy: Annotated[
+        str,
+        msgspec.Meta(
+            description="HOST[:PORT][;transport=tcp|tls] that tells of bindings; empty = where the call came from."
+        ),
+    ] = ""
+    sip_proxy_user: Annotated[str, msgspec.Meta(description="User name, when the SIP proxy asks for a digest.")] = ""
+    sip_proxy_password: Annotated[str, msgspec.Meta(description="Its password.")] = ""
+    sip_deflect_status: Annotated[
+        int,
+        msgspec.Meta(
+            ge=300, le=302, description="How a call is given back to the proxy: 302, or 300 as the older servers did."
+        ),
+    ] = 302
+    sip_deflect_port: Annotated[
+        int, msgspec.Meta(ge=0, le=65535, description="Port in the Contact of that answer; 0 = as in the request.")
+    ] = 0
+    sip_without_subscription: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(refuse|continue)$",
+            description="What becomes of a call when the proxy refuses the subscription: refuse (500) or continue.",
+        ),
+    ] = "refuse"
+    sip_early_media: Annotated[bool, msgspec.Meta(description="The caller hears a prompt while the phone wakes.")] = (
+        True
+    )
+    sip_prompt: Annotated[
+        str, msgspec.Meta(description="WAV file of that prompt (8 kHz, 16 bit, mono); empty = a built-in tone.")
+    ] = ""
+    sip_prompt_loop: Annotated[bool, msgspec.Meta(description="The prompt begins again when it is over.")] = True
+    sip_rtp_listen: Annotated[
+        str,
+        msgspec.Meta(description="HOST:PORT that early media is sent from; empty = the host of sip_listen, any port."),
+    ] = ""
+    sip_realm: Annotated[
+        str, msgspec.Meta(description="Realm of SIP digests; empty = the domain of the subscriber.")
+    ] = ""
+    sip_max_calls: Annotated[
+        int, msgspec.Meta(ge=1, le=200_000, description="Calls that wait at a time; more are answered 503.")
+    ] = 20_000
+    sip_max_message_bytes: Annotated[int, msgspec.Meta(ge=2048, le=1_048_576, description="Largest SIP message.")] = (
+        65_535
+    )
+    sip_requests_per_second: Annotated[
+        int,
+        msgspec.Meta(ge=1, description="Requests that one address may send in a second; the proxies may send more."),
+    ] = 50
+    sip_pushes_per_minute: Annotated[
+        int, msgspec.Meta(ge=1, description="Calls to one callee that are pushed in a minute, without a proxy.")
+    ] = 6
+    sip_min_expires: Annotated[
+        int, msgspec.Meta(ge=1, le=86_400, description="Shortest lifetime of a binding that is accepted, in seconds.")
+    ] = 60
+    sip_max_expires: Annotated[
+        int, msgspec.Meta(ge=60, le=604_800, description="Longest lifetime of a binding, in seconds.")
+    ] = 3600
+    wake_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=300, description="How long a caller waits for a phone to wake, where no preference says it."
+        ),
+    ] = 60
     oidc_issuer: Annotated[
         str, msgspec.Meta(description="Issuer whose access tokens system users may send as Bearer; empty = only Basic.")
     ] = ""
@@ -175,6 +256,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def scheme(self) -> str:
         """http or https, as the listeners speak."""
         return "https" if self.tls_certificate else "http"
+
+    @property
+    def sip_addresses(self) -> list[str]:
+        """Where SIP listens, as `transport:HOST:PORT`; empty = there is no SIP."""
+        plain = [f"udp:{self.sip_listen}", f"tcp:{self.sip_listen}"] if self.sip_listen else []
+        return plain + ([f"tls:{self.sip_tls_listen}"] if self.sip_tls_listen else [])
+
+    @property
+    def speaks_sip(self) -> bool:
+        """Whether calls are taken over SIP."""
+        return bool(self.sip_listen or self.sip_tls_listen)
 
     @property
     def public_base(self) -> str:
@@ -310,7 +402,23 @@ def _check(settings: Settings) -> None:
         raise StartRefused("More than one worker needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")
 
 
+def _check_sip(settings: Settings) -> None:
+    for name in ("sip_listen", "sip_tls_listen", "sip_rtp_listen"):
+        if value := getattr(settings, name):
+            parse_listen(f"RINGBACK_{name.upper()}", value)
+    parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES")
+    if settings.sip_tls_listen and not settings.tls_certificate:
+        raise StartRefused("RINGBACK_SIP_TLS_LISTEN needs RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY.")
+    if settings.sip_deflect_status not in {300, 302}:
+        raise StartRefused("RINGBACK_SIP_DEFLECT_STATUS must be 302 or 300.")
+    if settings.sip_min_expires > settings.sip_max_expires:
+        raise StartRefused("RINGBACK_SIP_MIN_EXPIRES is longer than RINGBACK_SIP_MAX_EXPIRES.")
+    if settings.speaks_sip and settings.sip_mode == "application-server" and not settings.sip_proxies:
+        raise StartRefused("RINGBACK_SIP_MODE is application-server: RINGBACK_SIP_PROXIES says whose calls are taken.")
+
+
 def _check_outside(settings: Settings) -> None:
+    _check_sip(settings)
     _check_push(settings)
     parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW")
     parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports)

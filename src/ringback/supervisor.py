@@ -1,4 +1,4 @@
-"""Several processes on one machine: N `http` roles and one `worker` share the sockets and PostgreSQL.
+"""Several processes on one machine: N `http` roles and one `worker` share the sockets and PostgreSQL; one takes calls.
 
 The supervisor binds the sockets, prepares the database, starts the children, starts again what died, and at the end
 lets them drain. It serves nothing itself. A child notices by a pipe when the supervisor is gone, and stops too. All
@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
@@ -32,7 +32,7 @@ DRAIN_SECONDS = 30.0
 REFUSED_TO_START = 1
 
 
-async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[], None]) -> None:
+async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[Sequence[str]], None]) -> None:
     """Runs until SIGTERM or SIGINT. Raises StartRefused when the children cannot start."""
     async with open_installation(settings):
         pass  # The schema and the keys exist before several processes look for them.
@@ -45,6 +45,8 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
     metrics = tempfile.TemporaryDirectory(prefix="ringback-metrics-", ignore_cleanup_errors=True)
     children = [_Child("http", sockets, lifeline, metrics.name) for _ in range(settings.workers)]
     children.append(_Child("worker", None, lifeline, metrics.name))
+    if settings.speaks_sip:
+        children.append(_Child("sip", None, lifeline, metrics.name))
     tasks = [asyncio.create_task(child.keep_running(stop)) for child in children]
     try:
         ready = asyncio.create_task(_all_ready(children))
@@ -52,7 +54,7 @@ async def supervise(settings: Settings, sockets: Sockets, announce: Callable[[],
         if ready not in finished:
             ready.cancel()
             raise StartRefused("A process could not start; the line above says why.")
-        announce()
+        announce(settings.sip_addresses)
         await stop.wait()
     finally:
         stop.set()

@@ -8,13 +8,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import click
 
 from ringback.errors import StartRefused
 from ringback.settings import Settings, load_settings, parse_listen
+
+Announce = Callable[[Sequence[str]], None]
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -32,31 +34,32 @@ def _sockets(settings: Settings) -> Any:
     return Sockets(public, bind_address("RINGBACK_INTERNAL_LISTEN", *internal_listen))
 
 
-def _announcement(settings: Settings, sockets: Any) -> Callable[[], None]:
+def _announcement(settings: Settings, sockets: Any) -> Announce:
     def url(listening: socket.socket, wanted: str) -> str:
         host = wanted.rpartition(":")[0]
         return f"{settings.scheme}://{host}:{listening.getsockname()[1]}"
 
-    def announce() -> None:
+    def announce(sip: Sequence[str]) -> None:
         public, internal = (
             url(sockets.public, settings.public_listen),
             url(sockets.internal, settings.internal_listen),
         )
-        click.echo(f"ringback is ready: phones {public}, back ends {internal} (docs {internal}/docs)")
+        calls = f", SIP {' '.join(sip)}" if sip else ""
+        click.echo(f"ringback is ready: phones {public}, back ends {internal} (docs {internal}/docs){calls}")
         sys.stdout.flush()
 
     return announce
 
 
-def _then_hold_on_to(lifeline: int, announce: Callable[[], None]) -> Callable[[], None]:
+def _then_hold_on_to(lifeline: int, announce: Announce) -> Announce:
     """Drains and stops when the other end of the pipe is closed: whoever started this process is gone."""
 
     def parent_is_gone() -> None:
         asyncio.get_running_loop().remove_reader(lifeline)
         signal.raise_signal(signal.SIGTERM)
 
-    def announce_and_watch() -> None:
-        announce()
+    def announce_and_watch(sip: Sequence[str]) -> None:
+        announce(sip)
         asyncio.get_running_loop().add_reader(lifeline, parent_is_gone)
 
     return announce_and_watch
@@ -100,12 +103,12 @@ def worker(config_file: str | None) -> None:
     if not settings.database_url:
         raise StartRefused("A worker of its own needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")
     configure_logging(settings.log_format, settings.log_level)
-    announce = lambda: click.echo("ringback worker is ready")  # noqa: E731
-    _run(serve(settings, None, roles=Roles(http=False), lock=True, announce=announce))
+    announce = lambda _: click.echo("ringback worker is ready")  # noqa: E731
+    _run(serve(settings, None, roles=Roles(http=False, sip=False), lock=True, announce=announce))
 
 
 @click.command(hidden=True, help="One process of `serve --workers N`; started by the supervisor.")
-@click.argument("name", type=click.Choice(["http", "worker"]))
+@click.argument("name", type=click.Choice(["http", "worker", "sip"]))
 @click.option("--ready-descriptor", type=int, required=True)
 @click.option("--lifeline-descriptor", type=int, required=True)
 @click.option("--public-descriptor", type=int)
@@ -126,12 +129,12 @@ def role(
     sockets = None
     if public_descriptor is not None and internal_descriptor is not None:
         sockets = Sockets(socket.socket(fileno=public_descriptor), socket.socket(fileno=internal_descriptor))
-    roles = Roles(http=name == "http", worker=name == "worker")
+    roles = Roles(http=name == "http", worker=name == "worker", sip=name == "sip")
 
-    def announce() -> None:
+    def tell_supervisor(_: Sequence[str]) -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(ready_descriptor, b"1")
         os.close(ready_descriptor)
 
-    announce = _then_hold_on_to(lifeline_descriptor, announce)
+    announce = _then_hold_on_to(lifeline_descriptor, tell_supervisor)
     _run(serve(settings, sockets, roles=roles, lock=False, announce=announce))

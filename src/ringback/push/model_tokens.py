@@ -18,12 +18,14 @@ KEEP: Final = Keep.KEEP
 
 
 class TokenOwner(msgspec.Struct, frozen=True):
-    """Whose a push token is: a registration's, or a UDS device's of a user; one of the two."""
+    """Whose a push token is: a registration's, a UDS device's of a user, or that of a subscriber's SIP instance."""
 
     app_id: str
     user_id: str
     registration_id: str | None = None
     device_pkid: str | None = None
+    subscriber_id: str | None = None
+    sip_instance: str | None = None
 
 
 class PushToken(msgspec.Struct, frozen=True):
@@ -46,6 +48,8 @@ class PushToken(msgspec.Struct, frozen=True):
     suspended: bool
     registered_at: int
     version: int
+    subscriber_id: str | None = None
+    sip_instance: str | None = None
 
     def __repr__(self) -> str:
         return f"PushToken({self.id}, {self.kind})"

@@ -52,7 +52,7 @@ save_push_token = Command(
     "save_push_token",
     "A push token; a newer one of the same owner takes its place.",
     f"INSERT INTO push_tokens ({columns(PushToken)})"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     " ON CONFLICT (id) DO UPDATE SET app_id = excluded.app_id, kind = excluded.kind,"
     " push_token = excluded.push_token, environment = excluded.environment,"
     " encryption_key_sealed = excluded.encryption_key_sealed, language = excluded.language,"

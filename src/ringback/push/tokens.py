@@ -65,6 +65,8 @@ class PushTokens:
             suspended=False,
             registered_at=self._clock.now_ms(),
             version=1 if before is None else before.version + 1,
+            subscriber_id=owner.subscriber_id,
+            sip_instance=owner.sip_instance,
         )
         await tx.run(queries.release_push_token, owner.app_id, kind, push_token, token_id)
         await tx.run(queries.save_push_token, *msgspec.structs.astuple(stored))

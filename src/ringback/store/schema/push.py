@@ -9,10 +9,12 @@ from ringback.store.schema.base import blob, flag, json, metadata, moment, numbe
 
 OF_REGISTRATIONS = sql("registration_id IS NOT NULL")
 OF_UDS_DEVICES = sql("device_pkid IS NOT NULL")
+OF_SUBSCRIBERS = sql("subscriber_id IS NOT NULL")
 OF_CAMPAIGNS = sql("campaign_id IS NOT NULL")
 
-# One of registration_id and device_pkid says whose it is. `suspended`: the registration is not ACTIVE, or the user is
-# disabled. `registered_at`: when the app last told it, since a provider may say that it was dead before.
+# One of registration_id, device_pkid and subscriber_id (with the SIP instance) says whose it is. `suspended`: the
+# registration is not ACTIVE, or the user is disabled. `registered_at`: when the app last told it, since a provider may
+# say that it was dead before.
 push_tokens = Table(
     "push_tokens",
     metadata,
@@ -29,6 +31,8 @@ push_tokens = Table(
     flag("suspended"),
     moment("registered_at"),
     number("version"),
+    text("subscriber_id", optional=True),
+    text("sip_instance", optional=True),
     UniqueConstraint("app_id", "kind", "push_token"),
     Index(None, "user_id"),
     # Everybody whom an app can reach, user by user.
@@ -48,6 +52,15 @@ push_tokens = Table(
         unique=True,
         sqlite_where=OF_UDS_DEVICES,
         postgresql_where=OF_UDS_DEVICES,
+    ),
+    Index(
+        "uq_push_tokens_subscriber_id_sip_instance_kind",
+        "subscriber_id",
+        "sip_instance",
+        "kind",
+        unique=True,
+        sqlite_where=OF_SUBSCRIBERS,
+        postgresql_where=OF_SUBSCRIBERS,
     ),
 )
 
