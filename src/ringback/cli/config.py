@@ -20,7 +20,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 @click.option("--config", "config_file", type=click.Path(), help="TOML file (or RINGBACK_CONFIG).")
 def show(*, as_json: bool, config_file: str | None) -> None:
-    """The password in a database URL is not shown."""
+    """No password is shown, nor the one in a database URL."""
     _, shown = load_settings(None, config_file)
     shown = [msgspec.structs.replace(item, value=_without_password(item)) for item in shown]
     if as_json:
@@ -50,4 +50,6 @@ def check(config_file: str | None) -> None:
 
 
 def _without_password(item: Setting) -> str | int:
+    if item.name.endswith("password"):
+        return "***" if item.value else ""
     return re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", item.value) if isinstance(item.value, str) else item.value

@@ -14,6 +14,13 @@ PhoneError
 ├── OperationLinkRefused    the link or QR code does not lead to an operation
 ├── QrRefused               the QR code of an offline request is not genuine
 ├── FactorNotAllowedOffline these factors cannot answer an offline request
+├── SipAccountMissing       the phone has no SIP account
+├── SipAccountRefused       the SIP account, or a SIP address, cannot be used
+├── SipServerUnreachable    no SIP answer came
+├── RegisterRefused         the SIP server does not register the phone: `sip_status`
+├── CallPushUnreadable      a push about a call that cannot be read
+├── CallUnknown             the server knows no call of this push
+├── CallMoveImpossible      this cannot be done with a call in that state
 └── RefusedByServer         the server said no: `http_status`, `server_code`, `server_message`
     ├── ActivationRefused   the code is used up, expired or wrong
     ├── RecoveryRefused     the recovery code or PUK is wrong, or no longer good
@@ -81,6 +88,38 @@ class QrRefused(PhoneError):
 
 class FactorNotAllowedOffline(PhoneError):
     """This request takes one factor beside possession: the PIN, or biometry where the QR code allows it."""
+
+
+class SipAccountMissing(PhoneError):
+    """This phone has no SIP account. Give it one with `ringback phone sip-account`, or give --from and --server."""
+
+
+class SipAccountRefused(PhoneError):
+    """This is no SIP address. It looks like sip:alice@example.org"""
+
+
+class SipServerUnreachable(PhoneError):
+    """The SIP server does not answer. Check --server and that it runs."""
+
+
+class RegisterRefused(PhoneError):
+    """The SIP server does not register this phone. Check the SIP account and its password."""
+
+    def __init__(self, sip_status: int, reason: str) -> None:
+        self.sip_status = sip_status
+        super().__init__(f"{self.default_message()} (the server answered {sip_status} {reason})")
+
+
+class CallPushUnreadable(PhoneError):
+    """This push is encrypted with another key than this phone has."""
+
+
+class CallUnknown(PhoneError):
+    """The server knows no call that belongs to this push, or the call is over."""
+
+
+class CallMoveImpossible(PhoneError):
+    """This cannot be done with the call as it is now."""
 
 
 class RefusedByServer(PhoneError):
