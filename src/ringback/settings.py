@@ -163,7 +163,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sip_proxy: Annotated[
         str,
         msgspec.Meta(
-            description="HOST[:PORT], with ;transport=tcp or tls if need be, that tells of bindings; empty = the caller's."
+            description="HOST[:PORT], with ;transport=tcp or tls if need be, that tells of bindings; empty = callers'."
         ),
     ] = ""
     sip_proxy_user: Annotated[str, msgspec.Meta(description="User name, when the SIP proxy asks for a digest.")] = ""
