@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, engine, footprint, jwe, million, mobile, push, verify, writes
+from bench import activation, engine, footprint, jwe, million, mobile, push, sip, verify, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -27,6 +27,7 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "engine": engine.requests_per_cpu_second,
     "push": push.whole_path,
     "call-push": push.calls_among_messages,
+    "sip-hold": sip.calls_held_and_given_back,
     "million": million.a_million_registrations,
 }
 

@@ -6,10 +6,10 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from bench import peers
 from bench.figure import Figure
+from bench.process import resident_megabytes
 
 RUNS = 7
 
@@ -17,8 +17,7 @@ RUNS = 7
 async def memory_at_rest() -> list[Figure]:
     """Resident memory of `ringback serve` after its first requests."""
     async with peers.product() as server:
-        status = Path(f"/proc/{server.pid}/status").read_text()
-        kilobytes = int(status.partition("VmRSS:")[2].split()[0])
+        resident = resident_megabytes(server.pid)
     bare = subprocess.run(
         [sys.executable, "-c", "print(open('/proc/self/status').read().partition('VmRSS:')[2].split()[0])"],
         capture_output=True, check=True,
@@ -26,7 +25,7 @@ async def memory_at_rest() -> list[Figure]:
     reference = int(bare.stdout) / 1024
     return [
         Figure(
-            name="memory", figure=kilobytes / 1024, unit="MB", target=120, better="lower", reference=reference,
+            name="memory", figure=resident, unit="MB", target=120, better="lower", reference=reference,
             detail="resident, at rest; the reference is Python alone",
         )
     ]  # fmt: skip

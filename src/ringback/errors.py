@@ -32,6 +32,8 @@ RingbackError                         500  something is wrong with the server; t
 │                                     PushCredentialNotFound; NotFound: NativePushCredentialNotFound
 ├── audit                             AuditRangeRefused
 ├── directory                         NotFound: UserClaimsNotFound, DirectoryUserNotFound; DirectoryUserExists (409)
+│   └── SIP                                NotFound: DomainNotFound, SubscriberNotFound, SipCredentialNotFound;
+│                                          DomainExists, DomainInUse, SubscriberExists (409)
 ├── devices                           SignatureHeaderMalformed, TokenHeaderMalformed, OtpMalformed
 │   ├── RegistrationRefused                RegistrationNotFound, RegistrationNotAllowed, RegistrationChangeRefused,
 │   │                                      ActivationOtpRefused
@@ -44,6 +46,7 @@ RingbackError                         500  something is wrong with the server; t
 │   └── inbox                              InboxRefused: InboxMessageNotFound
 ├── campaigns                         NotFound: CampaignNotFound; CampaignChangeRefused (409)
 ├── callbacks                         InvalidRequest: CallbackNotFound; NotFound: NativeCallbackNotFound
+├── calls                             NotFound: CallNotFound, WakeupNotFound, PushedCallNotFound
 │
 └── MobileError                       400  what a phone is told, in the words of the PowerAuth protocol
     ├── AuthenticationFailed          401  SignatureInvalid, SignatureTypeInvalid, MacTokenInvalid, HttpHeaderMissing,
@@ -153,6 +156,17 @@ class NotAuthenticated(RingbackError):
     status = 401
     code = "HTTP_401"
     challenge: ClassVar[str] = 'Basic realm="Ringback", charset="UTF-8"'
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        cause: BaseException | None = None,
+        challenges: tuple[str, ...] = (),
+    ) -> None:
+        """`challenges`: values of WWW-Authenticate in the place of `challenge`."""
+        super().__init__(message, cause=cause)
+        self.challenges = challenges
 
 
 class AccessTokenRefused(NotAuthenticated):
@@ -308,6 +322,39 @@ class DirectoryUserExists(RingbackError):
 
     status = 409
     code = "ERROR_REQUEST"
+
+
+class DomainNotFound(NotFound):
+    """There is no such domain."""
+
+
+class DomainExists(RingbackError):
+    """This domain is there already. Change that one."""
+
+    status = 409
+    code = "ERROR_REQUEST"
+
+
+class DomainInUse(RingbackError):
+    """The domain still has subscribers. Delete them first."""
+
+    status = 409
+    code = "ERROR_REQUEST"
+
+
+class SubscriberNotFound(NotFound):
+    """There is no such subscriber."""
+
+
+class SubscriberExists(RingbackError):
+    """This subscriber is there already. Change that one, or choose another name."""
+
+    status = 409
+    code = "ERROR_REQUEST"
+
+
+class SipCredentialNotFound(NotFound):
+    """There are no SIP credentials for this subscriber and realm."""
 
 
 # devices: what a back end is told -------------------------------------------------------------------------------------
@@ -477,6 +524,21 @@ class CallbackNotFound(InvalidRequest):
 
 class NativeCallbackNotFound(NotFound):
     """There is no such callback."""
+
+
+# calls ----------------------------------------------------------------------------------------------------------------
+
+
+class CallNotFound(NotFound):
+    """There is no such call, or it was more than 30 days ago."""
+
+
+class WakeupNotFound(NotFound):
+    """There is no such wake-up."""
+
+
+class PushedCallNotFound(NotFound):
+    """There is no call for this push id: it is unknown, over, or was sent to somebody else."""
 
 
 # devices and operations: what a phone is told -------------------------------------------------------------------------

@@ -42,7 +42,34 @@ class PushTokenDied(msgspec.Struct, frozen=True):
     kind: str
 
 
-Event = RegistrationChanged | OperationChanged | PushTokenDied
+class CallChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that has to wake a phone has begun, or has ended; times in Unix milliseconds.
+
+    `call_id`: SIP's Call-ID, or the name that the back end has for it. `app_ids`: whose back ends may know of it.
+    `sip_status`: what the caller was answered at last, 0 = nothing by us.
+    """
+
+    call_record_id: str
+    change: Literal["STARTED", "ENDED"]
+    mode: str
+    call_id: str
+    caller: str
+    caller_name: str | None
+    callee: str
+    domain: str
+    user_id: str | None
+    app_ids: tuple[str, ...]
+    pushes: int
+    outcome: str | None
+    sip_status: int
+    reason: str | None
+    started_at: int
+    pushed_at: int | None
+    registered_at: int | None
+    ended_at: int | None
+
+
+Event = RegistrationChanged | OperationChanged | PushTokenDied | CallChanged
 Subscriber = Callable[[Tx, Event], Awaitable[None]]
 
 

@@ -13,12 +13,13 @@ class Principal(msgspec.Struct, frozen=True):
     """Whoever uses our API.
 
     `name`: the system user's name, the user's id, the registration's id, the operating system's user, or the job's
-    name. `role`: `admin` or `integration` for a system user, `user` for a user (a person), `none` for the others.
+    name. `role`: `admin`, `integration` or `sip-proxy` for a system user, `user` for a user (a person), `none` for the
+    others.
     """
 
     kind: PrincipalKind
     name: str
-    role: Literal["admin", "integration", "user", "none"] = "none"
+    role: Literal["admin", "integration", "sip-proxy", "user", "none"] = "none"
 
 
 def end_user(user_id: str) -> Principal:

@@ -30,9 +30,10 @@ from ringback.audit import AuditLog, AuditReader
 from ringback.audit import api as audit_api
 from ringback.callbacks import Announcer, CallbackChannel, CallbacksService
 from ringback.callbacks import api as callbacks_api
+from ringback.calls import api as calls_api
 from ringback.devices import DeadPushTokens, DeviceLimits, DevicesService, OutsideIdentities, UdsDevices, api_uds
 from ringback.devices import api as devices_api
-from ringback.directory import DirectoryService, PasswordAuthenticator, Passwords, Users, api_users
+from ringback.directory import DigestAuthenticator, DirectoryService, PasswordAuthenticator, Passwords, Users, api_users
 from ringback.directory import api as directory_api
 from ringback.egress import Egress
 from ringback.events import Events
@@ -50,6 +51,7 @@ from ringback.operations import api as operations_api
 from ringback.outbox import Outbox
 from ringback.push import LocalMailbox
 from ringback.server_calls import CallParts, wire_calls
+from ringback.server_directory import SipDirectory, directory_routes, wire_directory
 from ringback.server_push import PushParts, guarded_egress, wire_push
 from ringback.settings import Settings, parse_listen
 from ringback.store import Tx
@@ -68,6 +70,7 @@ class Rooms:
     directory: DirectoryService
     users: Users
     passwords: Passwords
+    sip_directory: SipDirectory
     end_users: EndUserAuthenticators
     devices: DevicesService
     uds_devices: UdsDevices
@@ -93,7 +96,8 @@ class Rooms:
         await self.templates.seed_templates(tx)
 
     async def close(self) -> None:
-        """Closes every connection to the outside."""
+        """Ends what is under way and closes every connection to the outside."""
+        await self.calls.close()
         await self.push.close()
         await self.egress.close()
 
@@ -117,6 +121,7 @@ def wire(installation: Installation) -> Rooms:
     directory = DirectoryService(clock=installation.clock, access=access, audit=audit)
     users = Users(clock=installation.clock, audit=audit, push_tokens=push.tokens)
     passwords = Passwords(randomness=installation.randomness)
+    sip_directory = wire_directory(installation, audit=audit, apps=apps, push_tokens=push.tokens)
     limits = _device_limits(settings)
     openid = OpenIdClient(egress=egress, clock=installation.clock)
     outside = OutsideIdentities(store=store, configuration=apps, openid=openid, egress=egress)
@@ -153,6 +158,18 @@ def wire(installation: Installation) -> Rooms:
         **source,
     )
     callbacks = CallbacksService(vault=vault, apps=apps, access=access, audit=audit, way_out=egress, **source)
+    tracing = Tracing(access=access)
+    calls = wire_calls(
+        installation,
+        directory=sip_directory,
+        push=push,
+        credentials=push.credentials,
+        audit=audit,
+        events=events,
+        urls=egress,
+        access=access,
+        tracing=tracing,
+    )
     announcer = Announcer(clock=installation.clock, registrations=devices, operations=operations, deliveries=outbox)
     events.subscribe(announcer.hear)
     CallbackChannel(store=store, clock=installation.clock, callbacks=callbacks, way_out=egress).plug_into(outbox)
@@ -168,14 +185,16 @@ def wire(installation: Installation) -> Rooms:
         directory=directory,
         users=users,
         passwords=passwords,
+        sip_directory=sip_directory,
         end_users=EndUserAuthenticators(
+            DigestAuthenticator(store=store, guard=sip_directory.digests, credentials=sip_directory.credentials),
             PasswordAuthenticator(
                 store=store,
                 users=users,
                 passwords=passwords,
                 attempts_per_minute=settings.uds_attempts_per_minute,
                 **source,
-            )
+            ),
         ),
         devices=devices,
         uds_devices=UdsDevices(push_tokens=push.tokens, users=users, apps=apps, audit=audit),
@@ -191,9 +210,9 @@ def wire(installation: Installation) -> Rooms:
         campaigns=campaigns,
         sending=MessageSending(**telling),
         inbox=Inbox(randomness=installation.randomness, **telling),
-        tracing=Tracing(access=access),
+        tracing=tracing,
         push=push,
-        calls=wire_calls(installation),
+        calls=calls,
         idempotency_keys=idempotency_keys,
         callbacks=callbacks,
         announcer=announcer,
@@ -210,6 +229,7 @@ def wire(installation: Installation) -> Rooms:
             Job("pushes long over", 60, push.pushes.purge),
             Job("provider tokens long over", 60, push.provider_tokens.purge),
             Job("push credentials that expire", 60, CredentialExpiry(clock=installation.clock).look),
+            *calls.jobs,
         ),
     )
 
@@ -243,6 +263,7 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
             api_push_credentials.routes(rooms.push.desk),
             directory_api.routes(store, rooms.directory),
             api_users.routes(store, rooms.users, rooms.passwords),
+            directory_routes(installation, rooms.sip_directory, rooms.passwords),
             devices_api.routes(store, rooms.devices),
             api_uds.routes(store, rooms.uds_devices),
             messages_api.routes(
@@ -260,6 +281,9 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
             audit_api.routes(store, rooms.audit_reader, installation.clock),
             operations_api.routes(store, rooms.operations, rooms.templates, rooms.devices, rooms.idempotency_keys),
             callbacks_api.routes(store, rooms.callbacks, rooms.announcer),
+            calls_api.routes(
+                store, rooms.calls.records, rooms.calls.push_only, rooms.calls.by_notification, rooms.devices
+            ),
         ),
         Routes(),
     )

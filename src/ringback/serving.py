@@ -19,7 +19,6 @@ from ringback.http import Certificate, Listener
 from ringback.installation import Installation, open_installation
 from ringback.jobs import run_jobs
 from ringback.server import Rooms, make_apps, wire
-from ringback.server_calls import take_calls
 from ringback.settings import Settings
 
 _log = structlog.get_logger("ringback.serving")
@@ -75,6 +74,8 @@ async def serve(
                 await running.enter_async_context(_listeners(settings, sockets, installation, rooms))
             addresses: Sequence[str] = ()
             if roles.sip and settings.speaks_sip:
+                from ringback.server_sip import take_calls  # noqa: PLC0415 - most servers speak no SIP
+
                 addresses = await running.enter_async_context(take_calls(installation, rooms.calls))
             if lock and not settings.database_url:
                 await running.enter_async_context(ControlServer(installation, rooms))

@@ -15,6 +15,7 @@ from ringback.clock import ManualClock, SystemRandomness
 from ringback.directory import PasswordAuthenticator, Passwords, Users
 from ringback.errors import NotAuthenticated, TooManyAttempts
 from ringback.events import Events
+from ringback.http import Asked
 from ringback.principal import Principal
 from ringback.push import PushTokens
 from ringback.secrets import Vault
@@ -71,7 +72,7 @@ class Room:
 
     async def log_in(self, user_id: str = "jan", password: str = PASSWORD, address: str = HOME) -> Principal:
         encoded = base64.b64encode(f"{user_id}:{password}".encode()).decode()
-        return await self.authenticator.authenticate(encoded, address)
+        return await self.authenticator.authenticate(encoded, Asked(address))
 
     async def refused(self, *arguments: str, by: type[Exception] = NotAuthenticated) -> str:
         with pytest.raises(by) as refusal:
@@ -116,7 +117,7 @@ async def test_malformed_credentials(room: Room) -> None:
         base64.b64encode(one).decode() for one in (b"no colon", b":", b":x", b"\xff:x", b"a\x00b:c", b"a:b\x00")
     )):  # fmt: skip
         with pytest.raises(NotAuthenticated):
-            await room.authenticator.authenticate(text, HOME)
+            await room.authenticator.authenticate(text, Asked(HOME))
     assert room.passwords.checks == 0
 
 

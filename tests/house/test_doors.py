@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Who may look behind which door, and why. Patterns of dotted names: (importer, module).
 EXCEPTIONS = {
     ("ringback.server", "ringback.*.api*"): "server.py hands each room's routes to the listeners",
+    ("ringback.server_directory", "ringback.directory.api*"): "so do the parts of server.py",
     ("ringback.server", "ringback.http.*"): "server.py builds the two applications; rooms need only the handlers' door",
     **{
         (who, f"ringback.store.{what}"): "whoever runs an installation locks, migrates and copies it; no room may"

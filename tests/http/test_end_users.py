@@ -8,7 +8,7 @@ import msgspec
 from litestar.params import RawBody
 
 from ringback.errors import NotAuthenticated, TooBusy, TooManyAttempts
-from ringback.http import EndUserAuthenticators, Req, principal_of, uds
+from ringback.http import Asked, EndUserAuthenticators, Req, principal_of, uds
 from ringback.http.app import make_app
 from ringback.http.edge import Edge
 from ringback.principal import Principal, end_user
@@ -30,20 +30,26 @@ class FixedWay:
         self._scheme = scheme
         self._raised = raised
         self.seen: list[tuple[str, str]] = []
+        self.asked: list[Asked] = []
 
     @property
     def scheme(self) -> str:
         return self._scheme
 
-    async def authenticate(self, credentials: str, address: str) -> Principal:
-        self.seen.append((credentials, address))
+    async def challenges(self, asked: Asked) -> tuple[str, ...]:
+        self.asked.append(asked)
+        return (f'{self._scheme.title()} realm="for {asked.host}"',)
+
+    async def authenticate(self, credentials: str, asked: Asked) -> Principal:
+        self.asked.append(asked)
+        self.seen.append((credentials, asked.address))
         if self._raised is not None:
             raise self._raised
         return end_user(credentials)
 
 
 def people_app(*ways: FixedWay) -> Edge:
-    @uds.get("/who", operation_id="who")
+    @uds.get("/who", operation_id="who", schemes=("basic", "ticket"))
     async def who(request: Req) -> str:
         principal = principal_of(request)
         return f"{principal.kind} {principal.name} {principal.role}"
@@ -80,6 +86,27 @@ async def test_each_scheme_has_its_way() -> None:
         assert (refused.status, code(refused)) == (401, "HTTP_401")
         assert refused.headers["www-authenticate"].startswith("Basic ")
     assert (await ask(app, WHO)).status == 401
+
+
+async def test_who_proves_nothing_is_told_every_way_that_the_address_takes() -> None:
+    basic, ticket = FixedWay("basic"), FixedWay("ticket")
+    app = people_app(ticket, basic)
+    refused = await ask(app, WHO + "?a=%20b", headers={"Host": "Push.Example.ORG:8080"})
+    both = 'Ticket realm="for push.example.org", Basic realm="for push.example.org"'
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, both)
+    assert ticket.asked == [Asked(LOOPBACK, "GET", "/cucm-uds/who?a=%20b", "push.example.org")]
+    json = {"Content-Type": "application/xml", "Host": "x"}
+    refused = await ask(app, WHO, method="PUT", headers=json, body=b"<a/>")
+    assert refused.headers["www-authenticate"] == 'Basic realm="for x"'
+    refused = await ask(app, WHO, method="PUT", headers={**json, **authorization("Ticket eva")}, body=b"<a/>")
+    assert (refused.status, ticket.seen) == (401, []), "this address does not take tickets"
+
+
+async def test_a_way_that_refuses_says_itself_how_to_go_on() -> None:
+    ticket = FixedWay("ticket", NotAuthenticated(challenges=("Ticket again", "Ticket otherwise")))
+    app = people_app(ticket, FixedWay("basic"))
+    refused = await ask(app, WHO, headers={**authorization("Ticket eva"), "Host": "x"})
+    assert refused.headers["www-authenticate"] == 'Ticket again, Ticket otherwise, Basic realm="for x"'
 
 
 async def test_system_users_are_no_people() -> None:

@@ -137,22 +137,61 @@ async def test_a_dead_push_token_is_deleted(room: Room) -> None:
     assert len(room.died) == 1
 
 
-async def test_phones_are_told_when_the_call_is_over(room: Room) -> None:
-    targets = await room.token("apns-voip", encryption_key=KEY), await room.token("fcm")
-    ids = room.calls.send(call(room, *targets))
+@pytest.mark.parametrize("why", ["cancelled", "answered_elsewhere"])
+async def test_phones_are_told_when_the_call_is_over(room: Room, why: Any) -> None:
+    voip = await room.token("apns-voip", encryption_key=KEY)
+    alert, fcm = await room.token("apns", environment="development"), await room.token("fcm", number=2)
+    ids = room.calls.send(call(room, voip, fcm, alerts=(alert,)))
     await wait_for(lambda: len(room.apns.got) == len(room.fcm.got) == 1)
     await asyncio.sleep(0)
-    room.calls.cancel(ids)
+    room.calls.cancel(ids, why)
     room.calls.cancel(ids)
     await room.calls.idle()
     for push_id, provider in zip(ids, (room.apns, room.fcm), strict=True):
         rang, stopped = provider.got
         assert (stopped.content.purpose, stopped.content.push_id) == ("call_cancelled", push_id)
+        assert stopped.content.extras == {"reason": why}
         assert stopped.id not in ids
         assert stopped.content.collapse_id == rang.content.collapse_id == push_id
-        assert (stopped.push_token, stopped.encryption_key) == (rang.push_token, rang.encryption_key)
         assert (stopped.urgent, stopped.deadline_at) == (True, rang.deadline_at)
         assert (await room.push(stopped.id)).status == "DELIVERED"
+    # Through PushKit an app would have to show another call (Apple).
+    assert [one.kind for one in room.apns.got] == ["apns-voip", "apns"]
+    stopped = room.apns.got[1]
+    assert (stopped.push_token, stopped.environment, stopped.encryption_key) == ("apns-1", "development", None)
+    assert stopped.content.title == {"cancelled": "Missed call", "answered_elsewhere": "Answered elsewhere"}[why]
+
+
+async def test_a_phone_with_nothing_but_pushkit_is_not_told(room: Room) -> None:
+    alert_of_another = await room.token("apns", number=2)
+    ids = room.calls.send(call(room, await room.token("apns-voip"), alerts=(alert_of_another,)))
+    await room.calls.idle()
+    room.calls.cancel(ids)
+    await room.calls.idle()
+    assert [one.kind for one in room.apns.got] == ["apns-voip"]
+
+
+async def test_a_call_that_nobody_took_is_told_of_after_the_ring_time(room: Room) -> None:
+    fcm = await room.token("fcm")
+    ids = [*room.calls.send(call(room, fcm)), *room.calls.send(call(room, await room.token("fcm", number=2)))]
+    await room.calls.idle()
+    room.clock.advance(RING_MS / 1000)
+    room.calls.cancel(ids[:1])
+    room.calls.cancel(ids[1:], "missed")
+    await room.calls.idle()
+    stopped = room.fcm.got[2:]
+    assert [(one.content.push_id, one.content.extras) for one in stopped] == [(ids[1], {"reason": "missed"})]
+    assert stopped[0].deadline_at == room.clock.now_ms() + 60_000
+
+
+async def test_another_process_may_tell_the_phones(room: Room) -> None:
+    room.fcm.say(RETRY)
+    room.apns.say(DELIVERED)
+    ids = room.calls.send(call(room, await room.token("fcm"), await room.token("apns-voip")))
+    await wait_for(lambda: len(room.fcm.got) == len(room.apns.got) == 1)
+    room.calls.interrupt(ids)
+    await room.calls.idle()
+    assert (len(room.fcm.got), len(room.apns.got)) == (1, 1)
 
 
 async def test_a_call_that_never_went_out_is_not_taken_back(room: Room) -> None:

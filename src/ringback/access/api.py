@@ -25,7 +25,7 @@ from ringback.store import Store
 
 TAG = "System Users"
 USER = "/admin/users/{username:str}"
-_ROLES = {"admin": "ROLE_ADMIN", "integration": "ROLE_USER"}
+_ROLES = {"admin": "ROLE_ADMIN", "integration": "ROLE_USER", "sip-proxy": "ROLE_SIP_PROXY"}
 
 
 def routes(store: Store, access: AccessService) -> Routes:  # noqa: C901 - a list

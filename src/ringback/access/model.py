@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["admin", "integration"]
+Role = Literal["admin", "integration", "sip-proxy"]
+"""`sip-proxy`: it may ask for what proves subscribers, and have phones woken; nothing else."""
 PASSWORD_PURPOSE = "system_user_password"  # noqa: S105 - the name of a purpose
 PASSWORD_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # noqa: S105 - an alphabet
 PASSWORD_LENGTH = 24

@@ -25,6 +25,8 @@ from ringback.push import (
 from ringback.store import Tx
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ringback.apps.needs import Waiting
     from ringback.audit import AuditLog
     from ringback.principal import Principal
@@ -69,6 +71,14 @@ class PushCredentials:
     async def stored(self, tx: Tx, app_id: str, kind: CredentialKind) -> CredentialRow | None:
         """The credential of one kind; None = none, or no such app."""
         return await tx.one(queries_push_credentials.credential_of_kind, app_id, kind)
+
+    async def with_credential(
+        self, tx: Tx, kind: CredentialKind, app_ids: Sequence[str], limit: int
+    ) -> Sequence[str]:
+        """Those of the apps that have a credential of a kind, in their order; where none is named, of all apps, by id."""
+        if not app_ids:
+            return await tx.all(queries_push_credentials.apps_with_credential, kind, limit)
+        return [app_id for app_id in app_ids[:limit] if await self.stored(tx, app_id, kind) is not None]
 
     async def put(
         self, tx: Tx, principal: Principal, app_id: str, credential: Credential, facts: dict[str, Any]

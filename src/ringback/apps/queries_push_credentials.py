@@ -44,6 +44,12 @@ remove_credential = Command(
     "DELETE FROM push_credentials WHERE app_id = $1 AND kind = $2 AND version = $3",
     expect_one=True,
 )
+apps_with_credential = Query(
+    "apps_with_push_credential",
+    "Some apps that have a credential of one kind, by id.",
+    "SELECT app_id FROM push_credentials WHERE kind = $1 ORDER BY app_id LIMIT $2",
+    row=str,
+)
 expiring_credentials = Query(
     "expiring_push_credentials",
     "The credentials that do not last for ever.",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ringback.callbacks import queries
 from ringback.callbacks.model import CHANNEL, CallbackType, Subscription
-from ringback.callbacks.payload import operation_payload, registration_payload
-from ringback.events import Event, OperationChanged, RegistrationChanged
+from ringback.callbacks.payload import call_payload, operation_payload, registration_payload
+from ringback.events import CallChanged, Event, OperationChanged, RegistrationChanged
 from ringback.outbox import NewDelivery
 from ringback.store import Tx
 
@@ -46,6 +46,9 @@ class Announcer:
             await self._operation_changed(tx, event.operation_id)
         elif isinstance(event, RegistrationChanged):
             await self._registration_changed(tx, event.registration_id, event.app_id)
+        elif isinstance(event, CallChanged):
+            for one in _of(await self._listening(tx, "CALL_STATUS_CHANGE"), event.app_ids):
+                await self._tell(tx, one, call_payload(event, one.attributes, long_type_names=one.long_type_names))
 
     async def _operation_changed(self, tx: Tx, operation_id: str) -> None:
         listening = await self._listening(tx, "OPERATION_STATUS_CHANGE")

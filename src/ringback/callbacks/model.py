@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 CHANNEL = "callback"
-CallbackType = Literal["OPERATION_STATUS_CHANGE", "REGISTRATION_STATUS_CHANGE"]
+CallbackType = Literal["OPERATION_STATUS_CHANGE", "REGISTRATION_STATUS_CHANGE", "CALL_STATUS_CHANGE"]
 
 SECOND_MS = 1_000
 DAY_MS = 86_400_000

@@ -13,6 +13,7 @@ from ringback.errors import invalid_field
 
 if TYPE_CHECKING:
     from ringback.devices import Registration
+    from ringback.events import CallChanged
     from ringback.operations import FoundOperation
 
 _encode = msgspec.json.Encoder().encode
@@ -48,18 +49,41 @@ OF_REGISTRATIONS: dict[str, Callable[[Registration], Any]] = {
     "applicationId": lambda registration: registration.app_id,
 }
 
+OF_CALLS: dict[str, Callable[[CallChanged], Any]] = {
+    "change": lambda call: call.change,
+    "mode": lambda call: call.mode,
+    "callId": lambda call: call.call_id,
+    "caller": lambda call: call.caller,
+    "callerName": lambda call: call.caller_name,
+    "callee": lambda call: call.callee,
+    "domain": lambda call: call.domain,
+    "userId": lambda call: call.user_id,
+    "applications": lambda call: list(call.app_ids),
+    "pushes": lambda call: call.pushes,
+    "outcome": lambda call: call.outcome,
+    "sipStatus": lambda call: call.sip_status,
+    "reason": lambda call: call.reason,
+    "timestampStarted": lambda call: call.started_at,
+    "timestampPushed": lambda call: call.pushed_at,
+    "timestampRegistered": lambda call: call.registered_at,
+    "timestampEnded": lambda call: call.ended_at,
+}
+
 # Older versions list the id among the attributes; it is always told.
 _IDS: dict[CallbackType, str] = {
     "OPERATION_STATUS_CHANGE": "operationId",
     "REGISTRATION_STATUS_CHANGE": "activationId",
+    "CALL_STATUS_CHANGE": "wakeupId",
 }
 _SHORT_TYPES: dict[CallbackType, str] = {
     "OPERATION_STATUS_CHANGE": "OPERATION",
     "REGISTRATION_STATUS_CHANGE": "ACTIVATION",
+    "CALL_STATUS_CHANGE": "CALL",
 }
 _KNOWN: dict[CallbackType, frozenset[str]] = {
     "OPERATION_STATUS_CHANGE": frozenset(OF_OPERATIONS) | {_IDS["OPERATION_STATUS_CHANGE"]},
     "REGISTRATION_STATUS_CHANGE": frozenset(OF_REGISTRATIONS) | {_IDS["REGISTRATION_STATUS_CHANGE"]},
+    "CALL_STATUS_CHANGE": frozenset(OF_CALLS) | {_IDS["CALL_STATUS_CHANGE"]},
 }
 
 
@@ -80,6 +104,12 @@ def registration_payload(registration: Registration, names: Iterable[str], *, lo
     """The JSON for a change of a registration."""
     chosen = {name: OF_REGISTRATIONS[name](registration) for name in names if name in OF_REGISTRATIONS}
     return _payload("REGISTRATION_STATUS_CHANGE", registration.id, chosen, long_type_names=long_type_names)
+
+
+def call_payload(call: CallChanged, names: Iterable[str], *, long_type_names: bool) -> bytes:
+    """The JSON for a call that has begun or has ended."""
+    chosen = {name: OF_CALLS[name](call) for name in names if name in OF_CALLS}
+    return _payload("CALL_STATUS_CHANGE", call.call_record_id, chosen, long_type_names=long_type_names)
 
 
 def _payload(kind: CallbackType, subject_id: str, chosen: dict[str, Any], *, long_type_names: bool) -> bytes:

@@ -40,11 +40,13 @@ class CallbackContent(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     """A callback as a back end wants it. Durations are ISO 8601 (`PT2S`) or milliseconds.
 
     `authentication`: left out in a change, it stays as it is. `longTypeNames`: the payload's `type` is the callback's
-    `type` instead of OPERATION and ACTIVATION.
+    `type` instead of OPERATION, ACTIVATION and CALL.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    type: Literal["OPERATION_STATUS_CHANGE", "REGISTRATION_STATUS_CHANGE", "ACTIVATION_STATUS_CHANGE"]
+    type: Literal[
+        "OPERATION_STATUS_CHANGE", "REGISTRATION_STATUS_CHANGE", "ACTIVATION_STATUS_CHANGE", "CALL_STATUS_CHANGE"
+    ]
     callback_url: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
     attributes: Annotated[list[Attribute], msgspec.Meta(max_length=50)] | None = None
     authentication: AuthenticationContent | None = None

@@ -7,8 +7,53 @@ waited for. What lies above the core speaks SIP, or is told of calls over HTTP b
 
 from __future__ import annotations
 
+from ringback.calls.application_server import ApplicationServer, ApplicationServerSettings
+from ringback.calls.binding_refresh import BindingRefresh
+from ringback.calls.bindings import Bindings
+from ringback.calls.by_notification import ByNotification
+from ringback.calls.early_media import EarlyMedia
+from ringback.calls.embedded import ANSWERS, EmbeddedServer, EmbeddedSettings
+from ringback.calls.ending import Ending
 from ringback.calls.model import Considered, NewCall, Outcome, Reach
+from ringback.calls.progress import CallProgress
+from ringback.calls.prompts import Prompts
+from ringback.calls.purrs import PhoneNames
+from ringback.calls.push_only import PushOnly
+from ringback.calls.push_services import PushServices
 from ringback.calls.reaching import Reaching
+from ringback.calls.recording import Recorder
+from ringback.calls.records import CallRecords
+from ringback.calls.register_request import Lifetimes
+from ringback.calls.registrar import Registrar
+from ringback.calls.sip_proof import SipProof
 from ringback.calls.wakeups import LiveCall, WakeUps
 
-__all__ = ["Considered", "LiveCall", "NewCall", "Outcome", "Reach", "Reaching", "WakeUps"]
+__all__ = [
+    "ANSWERS",
+    "ApplicationServer",
+    "ApplicationServerSettings",
+    "BindingRefresh",
+    "Bindings",
+    "ByNotification",
+    "CallProgress",
+    "CallRecords",
+    "Considered",
+    "EarlyMedia",
+    "EmbeddedServer",
+    "EmbeddedSettings",
+    "Ending",
+    "Lifetimes",
+    "LiveCall",
+    "NewCall",
+    "Outcome",
+    "PhoneNames",
+    "Prompts",
+    "PushOnly",
+    "PushServices",
+    "Reach",
+    "Reaching",
+    "Recorder",
+    "Registrar",
+    "SipProof",
+    "WakeUps",
+]

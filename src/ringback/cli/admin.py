@@ -15,7 +15,7 @@ def command() -> None:
 
 @command.command("create-user", help="Create a system user; the password is printed this once.")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "integration"]), required=True)
+@click.option("--role", type=click.Choice(["admin", "integration", "sip-proxy"]), required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def create_user(name: str, role: str, *, as_json: bool) -> None:
     """Works while the server runs and while it does not."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ringback.settings import Settings, load_settings
@@ -19,6 +21,35 @@ def run_command(name: str, /, **arguments: Any) -> Any:
         return ask_running_server(settings.control_socket, name, arguments)
     except ConnectionError:
         return asyncio.run(_run_here(settings, name, arguments))
+
+
+@contextlib.contextmanager
+def open_commands() -> Iterator[Callable[..., Any]]:
+    """Runs many commands, as `run_command` runs one; where no server runs, the installation is opened once for all."""
+    from ringback.control import ask_running_server, is_served
+
+    settings, _ = load_settings()
+    if is_served(settings.control_socket):
+        yield lambda name, /, **arguments: ask_running_server(settings.control_socket, name, arguments)
+        return
+    from ringback.commands import COMMANDS
+    from ringback.installation import open_installation
+    from ringback.server import wire
+
+    async def run(name: str, arguments: dict[str, Any]) -> Any:
+        return await COMMANDS[name](installation, rooms, **arguments)
+
+    async def begin() -> tuple[Any, Any]:
+        installation = await opened.enter_async_context(open_installation(settings))
+        return installation, wire(installation)
+
+    with asyncio.Runner() as runner:
+        opened = contextlib.AsyncExitStack()
+        try:
+            installation, rooms = runner.run(begin())
+            yield lambda name, /, **arguments: runner.run(run(name, arguments))
+        finally:
+            runner.run(opened.aclose())
 
 
 def somebody_serves() -> bool:

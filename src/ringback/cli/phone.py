@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ringback.cli.phone_call import answer, call, sip_account
 from ringback.cli.phone_file import as_json_option as _json
 from ringback.cli.phone_file import print_json as _print_json
 from ringback.cli.phone_file import print_rows as _print_rows
@@ -342,3 +343,6 @@ def _content(text: str) -> bytes:
 
 
 command.add_command(inbox)
+command.add_command(sip_account)
+command.add_command(call)
+command.add_command(answer)

@@ -23,6 +23,21 @@ from ringback.commands.push_credentials import (
     try_push_credential,
 )
 from ringback.commands.pushes import add_campaign_users, create_campaign, show_campaign, start_campaign, why_push
+from ringback.commands.sip import (
+    check_subscribers,
+    create_domain,
+    create_subscriber,
+    delete_domain,
+    delete_subscriber,
+    import_subscribers,
+    list_domains,
+    list_subscribers,
+    set_domain,
+    set_subscriber,
+    set_subscribers_password,
+    show_domain,
+    show_subscriber,
+)
 
 __all__ = ["COMMANDS"]
 
@@ -33,6 +48,19 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "user_disabled": set_person_disabled,
     "user_list": list_persons,
     "user_delete": delete_person,
+    "domain_create": create_domain,
+    "domain_list": list_domains,
+    "domain_show": show_domain,
+    "domain_set": set_domain,
+    "domain_delete": delete_domain,
+    "subscriber_create": create_subscriber,
+    "subscriber_list": list_subscribers,
+    "subscriber_show": show_subscriber,
+    "subscriber_set": set_subscriber,
+    "subscriber_password": set_subscribers_password,
+    "subscriber_delete": delete_subscriber,
+    "subscribers_check": check_subscribers,
+    "subscribers_import": import_subscribers,
     "backup": backup_database,
     "rotate_keys": rotate_keys,
     "create_campaign": create_campaign,

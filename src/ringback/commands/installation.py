@@ -19,8 +19,8 @@ from ringback.store.backup import backup
 
 async def create_user(installation: Installation, rooms: Rooms, *, name: str, role: str, by: str) -> dict[str, str]:
     """A new system user; the password is returned this once."""
-    if role not in ("admin", "integration"):
-        raise StartRefused("The role is admin or integration.")
+    if role not in ("admin", "integration", "sip-proxy"):
+        raise StartRefused("The role is admin, integration or sip-proxy.")
     try:
         msgspec.convert({"username": name}, CreateUser)
     except msgspec.ValidationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.demo import chapters_older, chapters_proofs, chapters_push
+from ringback.demo import chapters_calls, chapters_older, chapters_proofs, chapters_push
 from ringback.demo.scenes import (
     ATTEMPTS,
     PIN,
@@ -174,6 +174,8 @@ CHAPTERS = (
     Chapter("No network", chapters_proofs.no_network),
     Chapter("Apple and Google", chapters_push.apple_and_google),
     Chapter("The inbox", chapters_push.the_inbox),
+    Chapter("Somebody calls", chapters_calls.somebody_calls),
+    Chapter("The phone never wakes", chapters_calls.the_phone_never_wakes),
     Chapter("A lost phone", chapters_older.a_lost_phone),
     Chapter("An older phone", chapters_older.an_older_phone),
 )

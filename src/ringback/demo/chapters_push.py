@@ -67,11 +67,11 @@ async def apple_and_google(story: Story) -> None:
         body = UDS_BODY.format(push_token=fcm_token, key=b64encode(uds_key).decode(), app_id=stage.app_id)
         alice = Credentials(stage.user_id, password)
         story.check(
-            await _put_device_token(story, alice, body) == HTTPStatus.OK,
+            await put_device_token(story, alice, body) == HTTPStatus.OK,
             "Alice's password proves that it is her app",
         )
         stranger = Credentials(stage.user_id, "guess")
-        story.check(await _put_device_token(story, stranger, body) == HTTPStatus.UNAUTHORIZED, "nobody else may")
+        story.check(await put_device_token(story, stranger, body) == HTTPStatus.UNAUTHORIZED, "nobody else may")
     async with story.step(
         "Bank's back end → Ringback → Google: tell Alice everywhere, encrypted where an app has a key"
     ):
@@ -108,9 +108,9 @@ async def the_inbox(story: Story) -> None:
         story.check(await phone.count_unread() == 0, "nothing waits any more")
 
 
-async def _put_device_token(story: Story, user: Credentials, body: str) -> int:
+async def put_device_token(story: Story, user: Credentials, body: str, device: str = DEVICE) -> int:
     """The status of the answer."""
-    url = f"{story.stage.public_url}/cucm-uds/user/{user.username}/device/{DEVICE}/devicetoken"
+    url = f"{story.stage.public_url}/cucm-uds/user/{user.username}/device/{device}/devicetoken"
     headers = {
         "Content-Type": "application/xml",
         "Authorization": aiohttp.encode_basic_auth(user.username, user.password),

@@ -20,6 +20,8 @@ from ringback.demo.stage import Credentials
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 COMMAND_SECONDS = 30.0
+WAKE_SECONDS = "2"
+"""How long a caller waits for a phone, where no preference says it: nobody wants to watch a phone that sleeps."""
 
 _READY = re.compile(r"ready: phones (\S+?), back ends (\S+?)[\s,(]")
 
@@ -33,6 +35,7 @@ class ServerProcess:
         self._process = process
         self._environment = environment
         self.public_url, self.internal_url = urls
+        self.sip_address = environment["RINGBACK_SIP_LISTEN"]
         self.log_path = log_path
 
     @property
@@ -90,7 +93,8 @@ async def running_server(
 ) -> AsyncIterator[ServerProcess]:
     """`python -m ringback serve` on this data folder, stopped at the end. Raises DemoFailed when it cannot start.
 
-    `default_ports`: 8080 and 8081 where they are free; else, and otherwise, free ones. `settings`: more variables.
+    `default_ports`: 8080, 8081 and 5070 where they are free; else, and otherwise, free ones. `settings`: more
+    variables.
     """
     data_folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop yet
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
@@ -98,6 +102,8 @@ async def running_server(
         "RINGBACK_DATA_DIR": str(data_folder),
         "RINGBACK_PUBLIC_LISTEN": f"127.0.0.1:{_port(8080) if default_ports else 0}",
         "RINGBACK_INTERNAL_LISTEN": f"127.0.0.1:{_port(8081) if default_ports else 0}",
+        "RINGBACK_SIP_LISTEN": f"127.0.0.1:{_sip_port(5070 if default_ports else 0)}",
+        "RINGBACK_WAKE_SECONDS": WAKE_SECONDS,
         "PYTHONUNBUFFERED": "1",
         **(settings or {}),
     }
@@ -180,3 +186,18 @@ def _port(wanted: int) -> int:
         except OSError:
             return 0
         return wanted
+
+
+def _sip_port(wanted: int) -> int:
+    """The wanted port, or any other one, that is free for UDP and for TCP; unlike the others it is known beforehand."""
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket() as streams:
+            streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                datagrams.bind(("127.0.0.1", wanted))
+                port: int = datagrams.getsockname()[1]
+                streams.bind(("127.0.0.1", port))
+            except OSError:
+                wanted = 0
+                continue
+            return port

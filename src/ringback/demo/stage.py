@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from ringback.demo.errors import BackEndRefused, DemoFailed
-from ringback.softphone import ActivationRecovery, Phone, StateFile
+from ringback.softphone import ActivationRecovery, Phone, SipAccount, StateFile
 from ringback.testing import Providers
 
 REQUEST_SECONDS = 15.0
@@ -73,8 +73,10 @@ class Stage:
         folder: Path,
         suffix: str,
         providers: Providers,
+        sip_address: str = "",
     ) -> None:
         self.session = session
+        self.suffix = suffix
         self.public_url = public_url
         self.internal_url = internal_url
         self.admin = BackEnd(session, internal_url, admin)
@@ -87,6 +89,8 @@ class Stage:
         self.registrations: dict[str, str] = {}
         self.recovery: dict[str, ActivationRecovery | None] = {}
         self.providers = providers
+        self.sip_address = sip_address
+        self.sip_accounts: dict[str, SipAccount] = {}
         self._folder = folder
 
     @property

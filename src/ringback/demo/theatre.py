@@ -71,4 +71,5 @@ async def _stage(server: ServerProcess, folder: Path, providers: Providers) -> A
             folder=folder,
             suffix=suffix,
             providers=providers,
+            sip_address=server.sip_address,
         )

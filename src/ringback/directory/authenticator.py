@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ringback.directory.model import User
     from ringback.directory.passwords import Passwords
     from ringback.directory.users import Users
+    from ringback.http import Asked
 
 MAX_CREDENTIALS = 4096
 BELIEVED_MS = 60_000
@@ -67,8 +68,13 @@ class PasswordAuthenticator:
         self._of_addresses = AttemptLimiter(clock=clock, per_minute=attempts_per_minute)
         self._of_users = AttemptLimiter(clock=clock, per_minute=attempts_per_minute)
 
-    async def authenticate(self, credentials: str, address: str) -> Principal:
+    async def challenges(self, asked: Asked) -> tuple[str, ...]:  # noqa: ARG002 - the same for everything
+        """Value of WWW-Authenticate."""
+        return (NotAuthenticated.challenge,)
+
+    async def authenticate(self, credentials: str, asked: Asked) -> Principal:
         """Raises NotAuthenticated with one message for every reason, after the same work; TooManyAttempts, TooBusy."""
+        address = asked.address
         user_id, password = _read(credentials)
         fingerprint = hmac.digest(self._key, f"{user_id}\0{password}".encode(), "sha256")
         proven = self._remembered(user_id, fingerprint)

@@ -27,3 +27,23 @@ class AppAccess(Protocol):
     async def apps_of(self, tx: Tx, principal: Principal) -> frozenset[str]:
         """The apps that an enabled system user may use; none for a disabled or unknown one."""
         ...
+
+
+class SubscriberPushTokens(Protocol):
+    """Who keeps the push tokens that came with the bindings of subscribers (RFC 8599)."""
+
+    async def forget_subscriber(self, tx: Tx, subscriber_id: str) -> None:
+        """The subscriber is gone."""
+        ...
+
+    async def give_subscriber(self, tx: Tx, subscriber_id: str, user_id: str) -> None:
+        """The subscriber belongs to another user."""
+        ...
+
+
+class KnownApps(Protocol):
+    """Which apps there are."""
+
+    async def exists(self, tx: Tx, app_id: str) -> bool:
+        """Whether there is an app with this id."""
+        ...

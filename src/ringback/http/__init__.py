@@ -11,9 +11,9 @@ serves it.
 from __future__ import annotations
 
 from ringback.http.body import decode, is_too_deep
-from ringback.http.end_users import EndUserAuthenticator, EndUserAuthenticators
+from ringback.http.end_users import Asked, EndUserAuthenticator, EndUserAuthenticators
 from ringback.http.faces import Routes, cloud, mobile, native, uds
-from ringback.http.guards import Authenticator, Req, principal_of, remote_address
+from ringback.http.guards import Authenticator, Req, asked_of, principal_of, remote_address
 from ringback.http.idempotency import IdempotencyKeys
 from ringback.http.listener import Certificate, Listener, bind_address
 from ringback.http.paging import (
@@ -32,6 +32,7 @@ from ringback.http.xml import xml_document
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",
+    "Asked",
     "Authenticator",
     "Certificate",
     "Cursor",
@@ -46,6 +47,7 @@ __all__ = [
     "PageSize",
     "Req",
     "Routes",
+    "asked_of",
     "bind_address",
     "cloud",
     "cut_page",

@@ -50,6 +50,9 @@ def openapi_json(handlers: Sequence[BaseRouteHandler], *, title: str, version: s
         components=Components(
             security_schemes={
                 "basic": SecurityScheme(type="http", scheme="basic"),
+                "digest": SecurityScheme(
+                    type="http", scheme="digest", description="The password of SIP: RFC 7616, SHA-256 or MD5, qop auth."
+                ),
                 "bearer": SecurityScheme(
                     type="http",
                     scheme="bearer",

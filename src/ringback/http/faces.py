@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import delete, get, patch, post, put
 from litestar.handlers import BaseRouteHandler
 
+from ringback.http.end_users import BASIC
 from ringback.http.openapi import Decrypted, describe
 
 Handler = Callable[..., Any]
@@ -50,6 +51,10 @@ class Face:
         """A POST."""
         return self._make(post, path, **options)
 
+    def patch(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
+        """A PATCH: the body is a JSON object whose fields are changed; what is absent stays (RFC 7396)."""
+        return self._make(patch, path, **options)
+
     def put(self, path: str, **options: Any) -> Callable[[Handler], BaseRouteHandler]:
         """A PUT."""
         return self._make(put, path, **options)
@@ -68,13 +73,19 @@ class Face:
         header: Sequence[str] = (),
         optional_header: Sequence[str] = (),
         decrypted: Decrypted | None = None,
+        schemes: Sequence[str] = BASIC,
+        instead: str = "",
+        may_conflict: bool | None = None,
         **options: Any,
     ) -> Callable[[Handler], BaseRouteHandler]:
         """Makes the handler.
 
         `request`: the Struct that the body is decoded to; `header` and `optional_header`: header fields to document,
         such as X-PowerAuth-Token; `decrypted`: the Structs inside an encrypted request and its answer, to document;
-        `role`: admin, integration, any (of these two), user (a person), or None for no authentication by the glue.
+        `role`: admin, integration, any (of these two), sip-proxy, several of them (`integration|sip-proxy`), user (a
+        person), or None for no authentication by the glue; `schemes`: how a person may prove it, Basic unless said;
+        `instead`: a header field by which the handler finds out itself who asks, where it is sent;
+        `may_conflict`: 409 is among the answers, as it is for a POST.
         """
         role = self._role if role == "default" else role
         made: BaseRouteHandler = method(
@@ -90,12 +101,20 @@ class Face:
                 role,
                 status,
                 header=header,
-                optional_header=optional_header,
+                optional_header=(*optional_header, instead) if instead else optional_header,
                 decrypted=decrypted,
                 xml=self._xml,
-                may_conflict=method is post,
+                may_conflict=method is post if may_conflict is None else may_conflict,
+                schemes=schemes,
             ),
-            opt={"role": role, "face": self.name, "request": request, "xml": self._xml},
+            opt={
+                "role": role,
+                "face": self.name,
+                "request": request,
+                "xml": self._xml,
+                "schemes": schemes,
+                "instead": instead,
+            },
             **options,
         )
         return made

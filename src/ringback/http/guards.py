@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from litestar import Request
 
 from ringback.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
-from ringback.http.end_users import EndUserAuthenticators
+from ringback.http.end_users import BASIC, Asked, EndUserAuthenticators
 from ringback.http.xml import MEDIA_TYPE, MEDIA_TYPES
 from ringback.principal import Principal
 
@@ -21,6 +21,8 @@ PEER = "ringback.peer"
 TRUSTED_PEER = "ringback.trusted_peer"
 END_USER = "user"
 """The role of addresses that are for people; no system user, whatever its role, may call them."""
+_ANY = frozenset({"admin", "integration"})
+"""Whom the role `any` lets in: those that are not for one purpose alone."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 """What a browser says (Fetch Metadata, Sec-Fetch-Site) when another site's page made it send the request. It adds by
@@ -47,6 +49,15 @@ def remote_address(request: Req) -> str:
     return request.client.host if request.client else "unknown"
 
 
+def asked_of(request: Req) -> Asked:
+    """What the request asks for, for whoever proves people."""
+    scope: Any = request.scope
+    query = scope["query_string"]
+    target = scope["raw_path"].decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
+    host = request.headers.get("host", "").rpartition("@")[2].lower()
+    return Asked(remote_address(request), request.method, target, host if "]" in host else host.partition(":")[0])
+
+
 @lru_cache(maxsize=1024)
 def is_loopback(host: str | None) -> bool:
     """Whether the peer is this machine. A Unix socket has no host."""
@@ -61,7 +72,9 @@ def is_loopback(host: str | None) -> bool:
 class Guard:
     """Runs before every handler, as Litestar's `before_request`; its `guards` would copy the handler each time.
 
-    A handler's `opt` says what to look at: `request` (a body must be JSON, with `xml` XML) and `role` (who may call).
+    A handler's `opt` says what to look at: `request` (a body must be JSON, with `xml` XML), `role` (who may call) and,
+    for people, `schemes` (how they may prove it, Basic unless it says otherwise) and `instead` (a header field: the
+    handler finds out itself who asks, where it is sent).
     """
 
     def __init__(self, authenticator: Authenticator, end_users: EndUserAuthenticators | None = None) -> None:
@@ -72,7 +85,8 @@ class Guard:
         """Raises InvalidRequest, NotAuthenticated or NotAllowed; otherwise leaves the principal in the scope."""
         handler_opt = request.route_handler.opt
         role = handler_opt.get("role")
-        if role is not None:
+        instead = handler_opt.get("instead")
+        if role is not None and not (instead and instead in request.headers):
             await self._require_role(request, role)
         if handler_opt.get("request") is not None:
             _require_media_type(request, xml=handler_opt.get("xml", False))
@@ -85,15 +99,16 @@ class Guard:
                 " proxy in RINGBACK_TRUSTED_PROXIES.",
             )
         authorization = request.headers.get("authorization")
-        if not authorization:
-            raise NotAuthenticated
-        if request.method not in _READING and request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
+        if authorization and request.method not in _READING and request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
             raise NotAllowed("Pages of other sites may not send requests with your password.")
         if role == END_USER:
-            scope[PRINCIPAL] = await self._end_users.authenticate(authorization, remote_address(request))
+            schemes = request.route_handler.opt.get("schemes", BASIC)
+            scope[PRINCIPAL] = await self._end_users.authenticate(authorization, asked_of(request), schemes)
             return
+        if not authorization:
+            raise NotAuthenticated
         principal = await self._authenticator.authenticate(authorization)
-        if role not in {"any", principal.role}:
+        if principal.role not in (_ANY if role == "any" else role.split("|")):
             raise NotAllowed(f"This address is for users of role {role}; {principal.name} has role {principal.role}.")
         scope[PRINCIPAL] = principal
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,17 @@ def bind_address(name: str, host: str, port: int) -> socket.socket:
 
 
 class Certificate:
-    """The TLS certificate and key of the listeners; `watch` loads them again when the files change."""
+    """The TLS certificate and key of the listeners; `watch` loads them again when the files change.
 
-    def __init__(self, certificate: str, key: str) -> None:
+    `protocols`: what is spoken inside (ALPN), for connections that ask; none = nothing is said.
+    """
+
+    def __init__(self, certificate: str, key: str, protocols: Sequence[str] = ("http/1.1",)) -> None:
         self._certificate, self._key = Path(certificate), Path(key)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.set_alpn_protocols(["http/1.1"])
+        if protocols:
+            self._context.set_alpn_protocols(list(protocols))
         self._seen = self._load()
 
     @property

@@ -79,7 +79,8 @@ class _Described(Operation):
             **self.handler.refusals(),
         }
         if self.handler.role is not None:
-            self.security = [{"basic": []}] if self.handler.role == "user" else [{"basic": []}, {"bearer": []}]
+            people: list[dict[str, list[str]]] = [{scheme: []} for scheme in self.handler.schemes]
+            self.security = people if self.handler.role == "user" else [{"basic": []}, {"bearer": []}]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class _Handler:
     decrypted: Decrypted
     xml: bool
     may_conflict: bool
+    schemes: Sequence[str]
 
     def refusals(self) -> dict[str, OpenAPIResponse]:
         """What may go wrong, by HTTP status."""
@@ -130,14 +132,16 @@ def describe(
     decrypted: Decrypted | None = None,
     xml: bool = False,
     may_conflict: bool = False,
+    schemes: Sequence[str] = ("basic",),
 ) -> type[Operation]:
     """The Operation class of one handler, completed after Litestar filled in what the signature says.
 
+    `schemes`: how a person may prove who it is, by the names of the security schemes.
     `xml`: bodies are XML; a Struct's `xml_name` is the name of the outermost element.
     `may_conflict`: 409 is among its answers, in the native API.
     `decrypted`: what the encrypted request and answer hold, shown as `x-decrypted-request` and `x-decrypted-response`.
     """
     header_fields = [*((name, True) for name in header), *((name, False) for name in optional_header)]
-    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()), xml, may_conflict)
+    handler = _Handler(face, request, role, status, header_fields, decrypted or ((), ()), xml, may_conflict, schemes)
     # A class made in this way costs microseconds; one by the decorator, for each of a hundred handlers, milliseconds.
     return type("Described", (_Described,), {"handler": handler})

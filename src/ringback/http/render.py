@@ -58,11 +58,17 @@ def render_error(request: Request[Any, Any, Any], exception: Exception) -> Respo
     if error.status == 405 and "allow" in allowed:
         headers["Allow"] = allow_header(set(allowed["allow"].split(", ")))
     if error.status == 401 and not path.startswith("/enrollment-server"):
-        headers["WWW-Authenticate"] = getattr(error, "challenge", NotAuthenticated.challenge)
+        headers["WWW-Authenticate"] = _challenges(error)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     body, media_type = error_body(path, error)
     return Response(body, status_code=error.status, media_type=media_type, headers=headers)
+
+
+def _challenges(error: RingbackError) -> str:
+    """The WWW-Authenticate header field; several challenges stand in one, for all clients can read that."""
+    offered = error.challenges if isinstance(error, NotAuthenticated) else ()
+    return ", ".join(offered) or getattr(error, "challenge", NotAuthenticated.challenge)
 
 
 def error_body(path: str, error: RingbackError) -> tuple[bytes, str]:

@@ -10,15 +10,17 @@ read. `Tracing` answers why a push was or was not sent, and what became of it. `
 from __future__ import annotations
 
 from ringback.messages.campaigns import Campaigns
+from ringback.messages.choosing import ends_of
 from ringback.messages.inbox import Inbox
 from ringback.messages.model import Notice
-from ringback.messages.model_tracing import PushesWanted
+from ringback.messages.model_tracing import PushesWanted, Sending
 from ringback.messages.schema_campaigns import NewCampaign, UserIds
 from ringback.messages.schema_campaigns import detail_of as campaign_detail
 from ringback.messages.schema_campaigns import item_of as campaign_item
+from ringback.messages.schema_native import ShownPush
 from ringback.messages.sending import MessageSending
 from ringback.messages.service import MessagesService
-from ringback.messages.showing import show_trace
+from ringback.messages.showing import show_push, show_trace
 from ringback.messages.stream import LocalStreams, StreamLimits
 from ringback.messages.tracing import Tracing
 
@@ -31,10 +33,14 @@ __all__ = [
     "NewCampaign",
     "Notice",
     "PushesWanted",
+    "Sending",
+    "ShownPush",
     "StreamLimits",
     "Tracing",
     "UserIds",
     "campaign_detail",
     "campaign_item",
+    "ends_of",
+    "show_push",
     "show_trace",
 ]

@@ -31,7 +31,7 @@ def show_trace(trace: Trace) -> PushTrace:
             subject_id=push.operation_id,
             timestamp_created=push.created_at,
             considered=[],
-            pushes=[_push(one) for one in trace.sendings],
+            pushes=[show_push(one) for one in trace.sendings],
         )
     return PushTrace(
         notice_id=notice.id,
@@ -40,11 +40,11 @@ def show_trace(trace: Trace) -> PushTrace:
         subject_id=notice.subject_id,
         timestamp_created=notice.created_at,
         considered=[_considered(one) for one in trace.considered],
-        pushes=[_push(one) for one in trace.sendings],
+        pushes=[show_push(one) for one in trace.sendings],
     )
 
 
-def _push(sending: Sending) -> ShownPush:
+def show_push(sending: Sending) -> ShownPush:
     """One push with its attempts and what happens next."""
     push, delivery = sending.push, sending.delivery
     waits = delivery is not None and delivery.state == "READY"

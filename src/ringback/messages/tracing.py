@@ -97,6 +97,12 @@ class Tracing:
         return traces, (last[:_TIME_OF_ID] + _NO_NODE) if goes_on else None
 
     @staticmethod
+    async def sendings_of(tx: Tx, reach: frozenset[str] | None, notice_id: str) -> list[Sending]:
+        """What became of the pushes that belong together by this id, of a call for instance; oldest first."""
+        pushes = await tx.all(queries.traced_pushes, _encode([notice_id]).decode())
+        return await _sendings(tx, [push for push in pushes if _is_known(reach, [push.app_id])])
+
+    @staticmethod
     async def _traces(tx: Tx, reach: frozenset[str] | None, notices: Sequence[NoticeRow]) -> list[Trace]:
         if not notices:
             return []

@@ -32,6 +32,7 @@ from ringback.push.credentials import (
     kind_of,
     uncompressed_point,
 )
+from ringback.push.farewells import PUSHKIT, Farewell, farewell_content
 from ringback.push.fcm import FcmProvider
 from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
 from ringback.push.makers import ProviderMakers, ProviderUrls
@@ -49,6 +50,7 @@ __all__ = [
     "CHANNELS",
     "HEALTH",
     "KEEP",
+    "PUSHKIT",
     "ApnsCertificate",
     "ApnsProvider",
     "ApnsTokenKey",
@@ -60,6 +62,7 @@ __all__ = [
     "CredentialSource",
     "CredentialTrials",
     "Environment",
+    "Farewell",
     "FcmProvider",
     "FcmServiceAccount",
     "Form",
@@ -86,6 +89,7 @@ __all__ = [
     "WebPushKeys",
     "WebPushProvider",
     "destination_of",
+    "farewell_content",
     "from_secret",
     "kind_of",
     "uncompressed_point",

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from ringback.outbox import BROKEN, Delivery, Earlier, GiveUp, Outbox, Outcome, 
 from ringback.push import queries
 from ringback.push.channel import Provider, PushChannel, result_of
 from ringback.push.content import CallContent, Content
+from ringback.push.farewells import MISSED_MS, PUSHKIT, Farewell, farewell_content
 from ringback.push.model import NewPush, OutgoingPush, Push
 from ringback.push.model_tokens import PushToken
 from ringback.push.reactions import Verdict
@@ -41,6 +42,8 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 _CLOSE_SECONDS = 5
 _LEASE_AFTER_MS = 60_000
+_TOLD_LATE_SECONDS = 5.0
+"""So long after the ring time somebody may still say that the call was missed."""
 _STORE_PAUSE_SECONDS = 0.5
 _STORE_PATIENCE_SECONDS = 10.0
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +55,7 @@ class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
     """A call that has to ring.
 
     `targets`: the push tokens that the caller has read, all of one app; those that cannot ring are left out.
+    `alerts`: push tokens of kind `apns` of the same phones, by which iOS is told that the call is over.
     `ring_expires_at`: when the caller is given up, in Unix milliseconds.
     """
 
@@ -59,6 +63,7 @@ class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     targets: tuple[PushToken, ...]
     ring_expires_at: int
+    alerts: tuple[PushToken, ...] = ()
     display_name: str = ""
     display_number: str = ""
     hunt_pilot_dn: str = ""
@@ -69,15 +74,16 @@ class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
 class _Ringing:
     """A push of a call, from the moment it is sent until the ring time is over."""
 
-    __slots__ = ("interrupted", "is_out", "outgoing", "push", "withdrawal", "withdrawn")
+    __slots__ = ("alert", "interrupted", "is_out", "outgoing", "push", "withdrawal", "withdrawn")
 
-    def __init__(self, push: Push, outgoing: OutgoingPush, *, withdrawal: bool) -> None:
+    def __init__(self, push: Push, outgoing: OutgoingPush, alert: PushToken | None, *, withdrawal: bool) -> None:
         self.push = push
         self.outgoing = outgoing
+        self.alert = alert
         self.withdrawal = withdrawal
         self.is_out = False
         """It has arrived, or may have."""
-        self.withdrawn = False
+        self.withdrawn: Farewell | Literal["quietly"] | None = None
         self.interrupted = asyncio.Event()
         """No further attempt is to be made."""
 
@@ -122,6 +128,7 @@ class CallPushes:
             hunt_pilot_dn=new.hunt_pilot_dn,
             ring_expires_at=new.ring_expires_at,
         )
+        alerts = {_phone_of(one): one for one in new.alerts}
         begun = []
         for target in new.targets:
             if self.can_ring(target):
@@ -133,25 +140,35 @@ class CallPushes:
                     user_id=new.user_id,
                     registration_id=target.registration_id,
                 )
-                begun.append(self._made(content, target, new.notice_id, withdrawal=False))
+                alert = alerts.get(_phone_of(target)) if target.kind == PUSHKIT else None
+                begun.append(self._made(content, target, new.notice_id, new.ring_expires_at, alert=alert))
         self._begin(begun)
         return [ringing.push.id for ringing in begun]
 
-    def cancel(self, push_ids: Collection[str]) -> None:
-        """The call is over or answered elsewhere: no further attempts, and phones that may ring are told to stop.
+    def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
+        """The call is over: no further attempts, and phones that may ring are told, and why.
 
-        iOS shows a call for every push to PushKit, so the app must end the one it is told of here at once. After the
-        ring time nobody is told: every phone has stopped by itself.
+        iOS shows a call for every push to PushKit, so there the same phone is told by an alert, if the app has given a
+        push token for alerts; the others get a data message. After the ring time every phone has stopped by itself:
+        then it is told of a call that was missed, and of nothing else.
         """
         withdrawals = []
         for push_id in push_ids:
             ringing = self._ringing.get(push_id)
-            if ringing is not None and not ringing.withdrawn:
-                ringing.withdrawn = True
+            if ringing is not None and ringing.withdrawn is None:
+                ringing.withdrawn = why
                 ringing.interrupted.set()
                 if ringing.is_out:
-                    withdrawals.append(self._withdrawal(ringing))
+                    withdrawals.append(self._withdrawal(ringing, why))
         self._begin([one for one in withdrawals if one is not None])
+
+    def interrupt(self, push_ids: Collection[str]) -> None:
+        """The call is over, and somebody else tells the phones: no further attempts."""
+        for push_id in push_ids:
+            ringing = self._ringing.get(push_id)
+            if ringing is not None and ringing.withdrawn is None:
+                ringing.withdrawn = "quietly"
+                ringing.interrupted.set()
 
     async def idle(self) -> None:
         """Returns when everything that was sent is over, and on record."""
@@ -176,9 +193,15 @@ class CallPushes:
     # one push ---------------------------------------------------------------------------------------------------------
 
     def _made(
-        self, content: Content, target: PushToken | OutgoingPush, notice_id: str | None, *, withdrawal: bool
+        self,
+        content: Content,
+        target: PushToken | OutgoingPush,
+        notice_id: str | None,
+        deadline_at: int,
+        *,
+        alert: PushToken | None = None,
+        withdrawal: bool = False,
     ) -> _Ringing:
-        assert content.call is not None
         token_id = target.id if isinstance(target, PushToken) else target.push_token_id
         new = NewPush(
             app_id=target.app_id,
@@ -208,17 +231,25 @@ class CallPushes:
             push_token_id=token_id,
             environment=target.environment,
             encryption_key=key,
-            deadline_at=content.call.ring_expires_at,
+            deadline_at=deadline_at,
             urgent=True,
             registered_at=registered_at,
         )
-        return _Ringing(push, outgoing, withdrawal=withdrawal)
+        return _Ringing(push, outgoing, alert, withdrawal=withdrawal)
 
-    def _withdrawal(self, ringing: _Ringing) -> _Ringing | None:
-        if self._seconds_left(ringing) <= 0:
+    def _withdrawal(self, ringing: _Ringing, why: Farewell) -> _Ringing | None:
+        deadline = ringing.outgoing.deadline_at
+        assert deadline is not None
+        if why == "missed":
+            deadline = max(deadline, self._clock.now_ms()) + MISSED_MS
+        elif self._seconds_left(ringing) <= 0:
             return None
-        content = msgspec.structs.replace(ringing.outgoing.content, purpose="call_cancelled")
-        return self._made(content, ringing.outgoing, ringing.push.notice_id, withdrawal=True)
+        is_pushkit = ringing.outgoing.kind == PUSHKIT
+        target = ringing.alert if is_pushkit else ringing.outgoing
+        if target is None:
+            return None
+        content = farewell_content(ringing.outgoing.content, why)
+        return self._made(content, target, ringing.push.notice_id, deadline, withdrawal=True)
 
     def _begin(self, begun: Sequence[_Ringing]) -> None:
         """Sends first, and hands the rows to the store without waiting for it."""
@@ -241,8 +272,9 @@ class CallPushes:
     async def _ring(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> None:
         try:
             result, duration_ms, earlier = await self._try(ringing, held)
-            if ringing.is_out and ringing.withdrawn and not ringing.withdrawal:
-                withdrawal = self._withdrawal(ringing)
+            why = ringing.withdrawn
+            if ringing.is_out and why is not None and why != "quietly" and not ringing.withdrawal:
+                withdrawal = self._withdrawal(ringing, why)
                 self._begin([] if withdrawal is None else [withdrawal])
             at = self._clock.now_ms()
             deliveries = await held
@@ -253,7 +285,8 @@ class CallPushes:
         finally:
             # Until then it may be cancelled.
             loop = asyncio.get_running_loop()
-            loop.call_later(max(0.0, self._seconds_left(ringing)), self._ringing.pop, ringing.push.id, None)
+            left = max(0.0, self._seconds_left(ringing)) + _TOLD_LATE_SECONDS
+            loop.call_later(left, self._ringing.pop, ringing.push.id, None)
 
     async def _try(
         self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]
@@ -282,7 +315,7 @@ class CallPushes:
             return GiveUp(f"{self._why_over(ringing)}: {result.reason}", note=result.note), duration_ms, earlier
 
     def _why_over(self, ringing: _Ringing) -> str:
-        if ringing.withdrawn:
+        if ringing.withdrawn is not None:
             return "the call ended"
         return "the server stopped" if self._closing else "the ring time is over"
 
@@ -344,3 +377,7 @@ class CallPushes:
 
     async def _settle(self, tx: Tx, outcome: Outcome) -> None:
         await self._channel.settled(tx, await self._outbox.settle(tx, [outcome]))
+
+
+def _phone_of(token: PushToken) -> tuple[str | None, str | None, str | None, str | None]:
+    return token.registration_id, token.device_pkid, token.subscriber_id, token.sip_instance

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Purpose = Literal["message", "call", "call_cancelled", "live_activity"]
+Purpose = Literal["message", "call", "call_cancelled", "live_activity", "binding_refresh"]
 
 
 class CallContent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

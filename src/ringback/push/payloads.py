@@ -29,6 +29,7 @@ FCM_BYTES = 4_096
 
 PLACEHOLDER = "New message"
 CALL_PLACEHOLDER = "Incoming call"
+CALL_OVER_PLACEHOLDER = "The call is over"
 
 _RESERVED_EXTRAS = frozenset({"aps", "pushid", "from", "message_type", "notification"})
 _RESERVED_BEGINNINGS = ("google", "gcm")
@@ -179,6 +180,8 @@ def _encrypted_aps(content: Content) -> dict[str, Any]:
     if content.silent:
         return {"content-available": 1}
     placeholder = PLACEHOLDER if content.call is None else CALL_PLACEHOLDER
+    if content.purpose == "call_cancelled":
+        placeholder = CALL_OVER_PLACEHOLDER
     return {"alert": {"title": placeholder}, "mutable-content": 1}
 
 

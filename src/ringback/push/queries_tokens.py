@@ -20,6 +20,18 @@ push_token_of_uds_device = Query(
     f"{_SELECT} WHERE user_id = $1 AND device_pkid = $2",
     row=PushToken,
 )
+push_token_of_sip_instance = Query(
+    "push_token_of_sip_instance",
+    "The push token of a subscriber's SIP instance and kind.",
+    f"{_SELECT} WHERE subscriber_id = $1 AND sip_instance = $2 AND kind = $3",
+    row=PushToken,
+)
+push_token_by_value = Query(
+    "push_token_by_value",
+    "Whose a push token is.",
+    f"{_SELECT} WHERE app_id = $1 AND kind = $2 AND push_token = $3",
+    row=PushToken,
+)
 count_uds_devices = Query(
     "count_uds_devices",
     "How many UDS devices a user has, counted up to a limit.",
@@ -58,6 +70,11 @@ save_push_token = Command(
     " encryption_key_sealed = excluded.encryption_key_sealed, language = excluded.language,"
     " suspended = excluded.suspended, registered_at = excluded.registered_at, version = push_tokens.version + 1",
 )
+tell_push_token_again = Command(
+    "tell_push_token_again",
+    "The phone has told a push token again that is still the same.",
+    "UPDATE push_tokens SET registered_at = $3, version = version + 1 WHERE id = $1 AND push_token = $2",
+)
 set_environment = Command(
     "set_push_token_environment",
     "Corrects the environment of a push token that is still the same.",
@@ -73,6 +90,16 @@ suspend_of_user = Command(
     "Whether the UDS devices of a user may be reached.",
     "UPDATE push_tokens SET suspended = $2, version = version + 1"
     " WHERE user_id = $1 AND device_pkid IS NOT NULL AND suspended <> $2",
+)
+delete_of_subscriber = Command(
+    "delete_push_tokens_of_subscriber",
+    "Forgets the push tokens that came with a subscriber's bindings.",
+    "DELETE FROM push_tokens WHERE subscriber_id = $1",
+)
+give_of_subscriber = Command(
+    "give_push_tokens_of_subscriber",
+    "The subscriber belongs to another user, and so do the push tokens that came with its bindings.",
+    "UPDATE push_tokens SET user_id = $2, version = version + 1 WHERE subscriber_id = $1 AND user_id <> $2",
 )
 delete_push_token = Command(
     "delete_push_token",

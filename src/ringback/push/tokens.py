@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PushTokens:
-    """Keeps one push token for each registration and kind, and one for each UDS device.
+    """Keeps one push token for each registration and kind, for each SIP instance and kind, and for each UDS device.
 
     All methods with `tx` are part of somebody's unit. A push token belongs to one owner in an app: registered again by
     somebody else, it moves, since the app installation is theirs now. Two that register it at the same moment end in
@@ -72,6 +72,41 @@ class PushTokens:
         await tx.run(queries.save_push_token, *msgspec.structs.astuple(stored))
         return stored
 
+    async def register_for_binding(self, tx: Tx, owner: TokenOwner, kind: str, push_token: str) -> PushToken:
+        """Stores a push token that came with a SIP binding (RFC 8599); returns it as it is stored now.
+
+        One that a registration or a UDS device of the same user has told stays theirs: it is the same phone.
+        """
+        known = await tx.one(queries.push_token_by_value, owner.app_id, kind, push_token)
+        same_phone = known is not None and (
+            known.subscriber_id is None
+            or (known.subscriber_id, known.sip_instance) == (owner.subscriber_id, owner.sip_instance)
+        )
+        if known is None or known.user_id != owner.user_id or not same_phone:
+            return await self.register(tx, owner, kind, push_token)
+        told_again = msgspec.structs.replace(known, registered_at=self._clock.now_ms(), version=known.version + 1)
+        await tx.run(queries.tell_push_token_again, known.id, push_token, told_again.registered_at)
+        return told_again
+
+    async def quiet(self, tx: Tx, push_token_id: str) -> PushToken | None:
+        """Where the app of this push token can be woken without ringing; None when it cannot, or not now.
+
+        Never PushKit, whose every push iOS wants to see shown as a call: there the same phone's push token of `apns`.
+        """
+        found = await tx.one(queries.push_token_by_id, push_token_id)
+        if found is not None and found.kind == "apns-voip":
+            owner = TokenOwner(
+                found.app_id,
+                found.user_id,
+                found.registration_id,
+                found.device_pkid,
+                found.subscriber_id,
+                found.sip_instance,
+            )
+            # A UDS device has one push token, of whatever kind.
+            found = None if owner.device_pkid is not None else await self._of_owner(tx, owner, "apns")
+        return None if found is None or found.suspended else found
+
     async def of_user(self, tx: Tx, user_id: str) -> list[PushToken]:
         """Every push token of a user, in every app, suspended ones too."""
         return await tx.all(queries.push_tokens_of_user, user_id)
@@ -113,6 +148,14 @@ class PushTokens:
         """The user's UDS devices are forgotten with the user."""
         await tx.run(queries.delete_of_user, user_id)
 
+    async def forget_subscriber(self, tx: Tx, subscriber_id: str) -> None:
+        """The push tokens that came with a subscriber's bindings are forgotten with the subscriber."""
+        await tx.run(queries.delete_of_subscriber, subscriber_id)
+
+    async def give_subscriber(self, tx: Tx, subscriber_id: str, user_id: str) -> None:
+        """A subscriber belongs to another user, and with it the push tokens that came with its bindings."""
+        await tx.run(queries.give_of_subscriber, subscriber_id, user_id)
+
     async def died(self, tx: Tx, push_token_id: str, push_token: str, unregistered_at: int | None) -> bool:
         """A provider says that nobody is there; deletes the push token and tells of it; returns whether it did.
 
@@ -144,10 +187,14 @@ class PushTokens:
     async def _of_owner(self, tx: Tx, owner: TokenOwner, kind: str) -> PushToken | None:
         if owner.registration_id is not None:
             return await tx.one(queries.push_token_of_registration, owner.registration_id, kind)
-        if owner.device_pkid is None:
-            msg = "a push token belongs to a registration or to a UDS device"
+        if owner.device_pkid is not None:
+            return await tx.one(queries.push_token_of_uds_device, owner.user_id, owner.device_pkid)
+        if owner.subscriber_id is None:
+            msg = "a push token belongs to a registration, to a UDS device or to a SIP instance of a subscriber"
             raise ValueError(msg)
-        return await tx.one(queries.push_token_of_uds_device, owner.user_id, owner.device_pkid)
+        if owner.sip_instance is None:
+            return None
+        return await tx.one(queries.push_token_of_sip_instance, owner.subscriber_id, owner.sip_instance, kind)
 
 
 def _identity(token_id: str) -> str:

@@ -4,15 +4,22 @@
 server but the primitives of `ringback.protocols`: where both halves of a message exist, the phone uses the client's.
 `enrolment`, `client` and `wire` are the protocol without I/O; `state` is what a phone remembers and how safely;
 `load` sends prepared requests with little cost of its own.
+
+`SipPhone` is the telephone in it: registers, calls, is called; `waking` puts both together, a phone that a push wakes
+for a call. `sip_load` is thousands of them, without the comfort.
 """
 
 from __future__ import annotations
 
+from ringback.softphone.call_push import read_push
 from ringback.softphone.client import POSSESSION, PhoneStatus, Unlock
 from ringback.softphone.detail import PhoneDetail
 from ringback.softphone.errors import (
     ActivationRefused,
     BiometryOff,
+    CallMoveImpossible,
+    CallPushUnreadable,
+    CallUnknown,
     CodeRefused,
     ConfigurationRefused,
     FactorNotAllowedOffline,
@@ -27,16 +34,27 @@ from ringback.softphone.errors import (
     QrRefused,
     RecoveryRefused,
     RefusedByServer,
+    RegisterRefused,
     ServerNotGenuine,
     ServerUnreachable,
     SignatureRefused,
+    SipAccountMissing,
+    SipAccountRefused,
+    SipServerUnreachable,
     StateUnusable,
 )
 from ringback.softphone.inbox import InboxItem, InboxMessage
 from ringback.softphone.offline import OfflineAnswer
 from ringback.softphone.phone import Activated, Phone
 from ringback.softphone.push_stream import Push, PushStream
+from ringback.softphone.sip_account import SipAccount
+from ringback.softphone.sip_call import PhoneCall
+from ringback.softphone.sip_incoming import IncomingCall
+from ringback.softphone.sip_outgoing import OutgoingCall
+from ringback.softphone.sip_phone import SipPhone
+from ringback.softphone.sip_states import CallMove, CallState, meaning
 from ringback.softphone.state import MemoryState, PhoneState, StateFile, StateKeeper
+from ringback.softphone.waking import Answering, CallTold, answer_calls, make_call, take_call, wakened
 from ringback.softphone.wire import ActivationRecovery, PhoneOperation
 
 __all__ = [
@@ -44,7 +62,14 @@ __all__ = [
     "Activated",
     "ActivationRecovery",
     "ActivationRefused",
+    "Answering",
     "BiometryOff",
+    "CallMove",
+    "CallMoveImpossible",
+    "CallPushUnreadable",
+    "CallState",
+    "CallTold",
+    "CallUnknown",
     "CodeRefused",
     "ConfigurationRefused",
     "FactorNotAllowedOffline",
@@ -52,13 +77,16 @@ __all__ = [
     "InboxItem",
     "InboxMessage",
     "InboxMessageUnknown",
+    "IncomingCall",
     "MacTokenRefused",
     "MemoryState",
     "NotActivated",
     "OfflineAnswer",
     "OperationLinkRefused",
     "OperationUnknown",
+    "OutgoingCall",
     "Phone",
+    "PhoneCall",
     "PhoneDetail",
     "PhoneError",
     "PhoneOperation",
@@ -70,11 +98,23 @@ __all__ = [
     "QrRefused",
     "RecoveryRefused",
     "RefusedByServer",
+    "RegisterRefused",
     "ServerNotGenuine",
     "ServerUnreachable",
     "SignatureRefused",
+    "SipAccount",
+    "SipAccountMissing",
+    "SipAccountRefused",
+    "SipPhone",
+    "SipServerUnreachable",
     "StateFile",
     "StateKeeper",
     "StateUnusable",
     "Unlock",
+    "answer_calls",
+    "make_call",
+    "meaning",
+    "read_push",
+    "take_call",
+    "wakened",
 ]

@@ -95,7 +95,7 @@ class SipAccountMissing(PhoneError):
 
 
 class SipAccountRefused(PhoneError):
-    """This is no SIP address. It looks like sip:alice@example.org"""
+    """This is no SIP address or server. They look like sip:alice@example.org, and like HOST:PORT."""
 
 
 class SipServerUnreachable(PhoneError):

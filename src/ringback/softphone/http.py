@@ -26,6 +26,11 @@ def enrollment_url(url: str) -> str:
     return base if parts.path.endswith(ENROLLMENT_PREFIX) else base + ENROLLMENT_PREFIX
 
 
+def root_url(url: str) -> str:
+    """The server's own URL, without `/enrollment-server`. Raises ServerUnreachable."""
+    return enrollment_url(url).removesuffix(ENROLLMENT_PREFIX)
+
+
 class PhoneConnection:
     """One HTTP client. `session`: somebody else's, which is left open; without it the connection makes its own."""
 
@@ -44,11 +49,12 @@ class PhoneConnection:
     async def send(self, server_url: str, request: PhoneRequest, shape: type[T]) -> T:
         """The answer as `shape`. Raises ServerUnreachable, RefusedByServer, ServerNotGenuine."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", **request.headers}
+        base = root_url(server_url) if request.at_root else enrollment_url(server_url)
         try:
             async with self.session.request(
                 request.method,
-                enrollment_url(server_url) + request.path,
-                data=request.body,
+                base + request.path,
+                data=request.body or None,
                 headers=headers,
                 timeout=self._timeout,
                 allow_redirects=False,

@@ -15,6 +15,7 @@ from ringback.protocols.powerauth.ecies_client import EciesClientSession
 from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.protocols.powerauth.temporary_key_client import TemporaryKey
 from ringback.softphone import client, enrolment
+from ringback.softphone.calls_of_phone import CallsOfPhone
 from ringback.softphone.client import POSSESSION, PhoneStatus, Unlock
 from ringback.softphone.configuration import read_code, read_configuration
 from ringback.softphone.detail import DetailAnswer, PhoneDetail
@@ -59,7 +60,7 @@ class Activated(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     recovery: ActivationRecovery | None = None
 
 
-class Phone(OperationsOfPhone, InboxOfPhone):
+class Phone(OperationsOfPhone, InboxOfPhone, CallsOfPhone):
     """One phone. Every method raises `PhoneError`s, whose messages are for people; `async with` closes the connection.
 
     Signed requests go one after the other, since the server follows the counter only forward; the new counter is saved

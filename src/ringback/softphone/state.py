@@ -21,6 +21,7 @@ import msgspec
 from ringback.protocols.powerauth.primitives import ZERO_IV, aes_cbc_decrypt_raw, aes_cbc_encrypt_raw
 from ringback.protocols.powerauth.versions import LATEST
 from ringback.softphone.errors import NotActivated, StateUnusable
+from ringback.softphone.sip_account import SipAccount
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class PhoneState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     mac_token_secret: bytes | None = None
     push_token: str | None = None
     last_push_id: str | None = None
+    sip_account: SipAccount | None = None
 
     def knowledge_key(self, pin: str) -> bytes:
         """The knowledge key that this PIN opens: the right one only for the right PIN, and nothing here can tell."""

@@ -23,13 +23,14 @@ Proof = Literal["none", "signature", "mac token"]
 
 
 class PhoneRequest(msgspec.Struct, frozen=True):
-    """One request, ready to be sent to `path` below the server's enrollment URL."""
+    """One request, ready to be sent to `path` below the server's enrollment URL; `at_root`: below its own URL."""
 
     path: str
     body: bytes
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     proof: Proof = "none"
     method: str = "POST"
+    at_root: bool = False
 
 
 class Plain(msgspec.Struct, Generic[T]):

@@ -8,6 +8,7 @@ from sqlalchemy import text as sql
 from ringback.store.schema.base import counter, json, metadata, moment, number, text
 
 UNDER_WAY = sql("status = 'WAITING'")
+REFRESHABLE = sql("push_token_id IS NOT NULL AND refresh_pushed_at IS NULL")
 
 # `contact`: the URI without the parameters of RFC 8599. `instance`: +sip.instance. `source`: transport:host:port that
 # the REGISTER came from. `refresh_pushed_at`: when the phone was last woken to refresh it.
@@ -31,6 +32,9 @@ bindings = Table(
     number("version"),
     UniqueConstraint("subscriber_id", "contact"),
     Index(None, "expires_at"),
+    Index(
+        "ix_bindings_refreshable_expires_at", "expires_at", sqlite_where=REFRESHABLE, postgresql_where=REFRESHABLE
+    ),
 )
 
 # `callee`: user@domain. `call_id`: SIP's, or the one that the back end of a push-only wake-up has. `considered`: each

@@ -12,6 +12,7 @@ depends_on = None
 
 _OF_SUBSCRIBERS = sa.text("subscriber_id IS NOT NULL")
 _UNDER_WAY = sa.text("status = 'WAITING'")
+_REFRESHABLE = sa.text("push_token_id IS NOT NULL AND refresh_pushed_at IS NULL")
 
 
 def upgrade() -> None:
@@ -86,6 +87,13 @@ def _bindings() -> None:
         sa.UniqueConstraint("subscriber_id", "contact", name="uq_bindings_subscriber_id_contact"),
     )
     op.create_index("ix_bindings_expires_at", "bindings", ["expires_at"])
+    op.create_index(
+        "ix_bindings_refreshable_expires_at",
+        "bindings",
+        ["expires_at"],
+        sqlite_where=_REFRESHABLE,
+        postgresql_where=_REFRESHABLE,
+    )
 
 
 def _calls() -> None:

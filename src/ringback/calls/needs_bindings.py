@@ -1,0 +1,155 @@
+"""What the registrar and the redirect server need from other rooms; `server_calls.py` passes the real ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from ringback.calls.held import HeldCall
+    from ringback.calls.model import NewCall, Reach
+    from ringback.calls.model_bindings import Binding
+    from ringback.calls.needs_sip import Progress
+    from ringback.calls.wakeups import LiveCall
+    from ringback.directory import Domain, Verdict
+    from ringback.push import CredentialKind, NewPush, PushToken, StoredCredential, TokenOwner
+    from ringback.store import Tx
+
+
+class BindingPushTokens(Protocol):
+    """Who keeps push tokens; the `push` room does."""
+
+    async def register_for_binding(self, tx: Tx, owner: TokenOwner, kind: str, push_token: str) -> PushToken:
+        """Stores what a phone can be woken with; a token that the same user has told already stays where it is."""
+        ...
+
+
+class QuietTokens(Protocol):
+    """Who knows how a phone is woken without ringing; the `push` room does."""
+
+    async def quiet(self, tx: Tx, push_token_id: str) -> PushToken | None:
+        """The push token for it; None when there is none."""
+        ...
+
+
+class PushCredentialsOfApps(Protocol):
+    """Who knows how an app proves who it is to a push service; `LiveCredentials` does."""
+
+    async def load(self, app_id: str, kind: CredentialKind) -> StoredCredential | None:
+        """The credential, a moment old at most; None = none. Raises StoreUnavailable."""
+        ...
+
+
+class QueuedPushes(Protocol):
+    """Where pushes go that nobody waits for."""
+
+    async def queue(self, tx: Tx, new: NewPush) -> str:
+        """Adds a push and its delivery; returns its id."""
+        ...
+
+
+class DomainsKnown(Protocol):
+    """Who knows domains; the `directory` room does."""
+
+    async def find(self, tx: Tx, name: str) -> Domain | None:
+        """One domain, or None."""
+        ...
+
+
+class AppsWithCredential(Protocol):
+    """Who knows which apps can push; the `apps` room does."""
+
+    async def with_credential(self, tx: Tx, kind: CredentialKind, app_ids: Sequence[str], limit: int) -> Sequence[str]:
+        """Those of the apps that have a credential of a kind, by id; of all apps where none is named."""
+        ...
+
+
+class Urls(Protocol):
+    """Who decides which URLs the server calls; the guarded way out does."""
+
+    def check_url(self, url: str) -> None:
+        """Raises DestinationNotAllowed."""
+        ...
+
+
+class Digests(Protocol):
+    """Who judges digests; the `directory` room does."""
+
+    def challenges(self, realm: str, address: str) -> tuple[str, ...]:
+        """Values of WWW-Authenticate, the best algorithm first."""
+        ...
+
+    async def check(
+        self, authorization: str, *, method: str, uri: str, realm: str, address: str, domain: str | None = None
+    ) -> Verdict:
+        """What an Authorization field is worth. Raises StoreUnavailable."""
+        ...
+
+
+class Purrs(Protocol):
+    """Who makes the names that phones may give to peers in the place of their own (RFC 8599 §6)."""
+
+    def of(self, subscriber_id: str, instance: str | None, contact: str) -> str:
+        """The name of a phone: always the same for an instance."""
+        ...
+
+
+class Reads(Protocol):
+    """Who reads whom a call can reach; `Reaching` does."""
+
+    async def read(self, tx: Tx, username: str, domain: str) -> Reach | None:
+        """Unit: the subscriber and its phones; None when there is no such subscriber."""
+        ...
+
+
+class HeldRecords(Protocol):
+    """Who keeps the records of calls that wait; `WakeUps` does."""
+
+    def now_ms(self) -> int:
+        """The time, in Unix milliseconds."""
+        ...
+
+    def begin(self, new: NewCall) -> LiveCall:
+        """A call that waits from now on."""
+        ...
+
+    def changed(self, live: LiveCall) -> None:
+        """Its row is to be written again."""
+        ...
+
+
+class HoldingDesk(Protocol):
+    """What a held call needs of the redirect server."""
+
+    waking: HeldRecords
+    progress: Progress
+    wake_seconds: int
+
+    def now(self) -> float:
+        """A steady clock, in seconds."""
+        ...
+
+    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
+        """Calls it once."""
+        ...
+
+    async def look_up(self, username: str, domain: str, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
+        """Whom a call reaches, and the bindings there are, in one reading unit. Raises StoreUnavailable.
+
+        `purr`: only the phone of this name.
+        """
+        ...
+
+    def named(self, bindings: Sequence[Binding], purr: str | None) -> Sequence[Binding]:
+        """Those of the bindings that are of the phone of this name; all without one."""
+        ...
+
+    def may_push(self, callee: str) -> bool:
+        """Whether a call to this callee may be pushed now; it counts."""
+        ...
+
+    def left(self, call: HeldCall) -> None:
+        """The call is over."""
+        ...

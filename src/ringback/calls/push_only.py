@@ -1,0 +1,261 @@
+"""Wake-ups for a proxy that suspends calls itself: it asks for the pushes, and says what became of the call.
+
+Any process may be asked about any wake-up: its row is the truth. The process that pushed holds it in memory besides, to
+try its pushes again and to end it in time; when that one dies, a job does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from ringback.calls import queries
+from ringback.calls.model import CallPush, CallRow, NewCall, Outcome, Reach
+from ringback.calls.recording import changed_channel, event_of, holder_channel
+from ringback.errors import SubscriberNotFound, WakeupNotFound
+
+if TYPE_CHECKING:
+    from ringback.calls.ending import Ending
+    from ringback.calls.needs import Audit, Publisher
+    from ringback.calls.wakeups import LiveCall, WakeUps
+    from ringback.clock import Clock
+    from ringback.principal import Principal
+    from ringback.store import Store, Tx
+
+State = Literal["WAITING", "REGISTERED", "ENDED"]
+Reason = Literal["cancelled", "answered", "answered_elsewhere"]
+ENDS: dict[Reason, Outcome] = {
+    "cancelled": Outcome.CANCELLED,
+    "answered": Outcome.ANSWERED,
+    "answered_elsewhere": Outcome.ANSWERED_ELSEWHERE,
+}
+_POLL_SECONDS = 2.0
+"""A notice may get lost, so whoever waits looks again."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proxy asks for. `callee`: user and domain. `seconds`: how long the caller waits, where the proxy knows."""
+
+    username: str
+    domain: str
+    caller: str
+    caller_name: str
+    call_id: str
+    seconds: int | None
+
+
+class Wakeup(msgspec.Struct, frozen=True):
+    """A wake-up as its row says, with what was pushed."""
+
+    row: CallRow
+    pushes: tuple[CallPush, ...]
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        if self.row.status == "ENDED":
+            return "ENDED"
+        return "WAITING" if self.row.registered_at is None else "REGISTERED"
+
+
+class _End(msgspec.Struct, frozen=True):
+    """How a wake-up ends. `is_held`: this process holds it, and tells the phones itself."""
+
+    reason: Reason
+    answered_by: str | None
+    is_held: bool
+
+
+class PushOnly:
+    """Begins and ends wake-ups, and waits for what becomes of them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        wake_ups: WakeUps,
+        ending: Ending,
+        events: Publisher,
+        audit: Audit,
+        wake_seconds: int,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake_ups = wake_ups
+        self._ending = ending
+        self._events = events
+        self._audit = audit
+        self._wake_seconds = wake_seconds
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def create(self, principal: Principal, asked: Asked) -> Wakeup:
+        """Pushes a call to the phones of its callee, once: asked again, it answers with what there is.
+
+        The row is stored first, so that no crash makes two pushes of one call. Raises SubscriberNotFound.
+        """
+        reach = await self._wake_ups.reach(asked.username, asked.domain)
+        seconds = asked.seconds or (reach and reach.callee.mobile_push_expiry) or self._wake_seconds
+        live = self._wake_ups.draft(
+            NewCall(
+                mode="push-only",
+                sip_call_id=asked.call_id,
+                caller=asked.caller,
+                caller_name=asked.caller_name,
+                callee=f"{asked.username}@{asked.domain}",
+                reach=reach,
+                source=principal.name,
+                ring_seconds=seconds,
+            )
+        )
+        live.note("asked", by=principal.name)
+        before = await self._store.write(self._claim, principal, live.row())
+        if before is None:
+            self._wake_ups.adopt(live)
+            self._go(live, reach)
+        if reach is None:
+            raise SubscriberNotFound
+        return before or _wakeup_of(live)
+
+    async def get(self, wakeup_id: str, known: State, seconds: float) -> Wakeup:
+        """A wake-up; waits up to `seconds` until it is not as `known` any more. Raises WakeupNotFound."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        changed = asyncio.Event()
+        stop = self._store.subscribe(changed_channel(wakeup_id), changed.set)
+        try:
+            while True:
+                changed.clear()
+                found = await self._store.read(self._read, wakeup_id)
+                left = until - loop.time()
+                if found.state != known or left <= 0:
+                    return found
+                try:
+                    async with asyncio.timeout(min(left, _POLL_SECONDS)):
+                        await changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            stop()
+
+    async def registered(self, principal: Principal, wakeup_id: str) -> Wakeup:
+        """The proxy has seen a phone of the callee register. Raises WakeupNotFound."""
+        found = await self._store.write(self._register, principal, wakeup_id)
+        live = self._wake_ups.find(wakeup_id)
+        if live is not None and live.registered_at is None:
+            live.registered()
+        return found
+
+    async def end(self, principal: Principal, wakeup_id: str, reason: Reason, answered_by: str | None) -> Wakeup:
+        """The proxy's call is over; one that has ended stays as it is. Raises WakeupNotFound."""
+        live = self._wake_ups.find(wakeup_id)
+        try:
+            how = _End(reason, answered_by, is_held=live is not None)
+            found = await self._store.write(self._end, principal, wakeup_id, how)
+        except WakeupNotFound:
+            if live is None:
+                raise
+            found = _wakeup_of(live)  # its row is on the way
+        if live is not None:
+            live.cancel(ENDS[reason], reason, answered_by)
+            self._stop_timer(wakeup_id)
+        return found
+
+    def close(self) -> None:
+        """The process stops: what waits here is ended by the job of another process, or later."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _go(self, live: LiveCall, reach: Reach | None) -> None:
+        """Pushes, or says why not."""
+        if reach is None:
+            live.end(Outcome.UNKNOWN_CALLEE, reason="there is no such subscriber")
+            return
+        callee = reach.callee
+        level = callee.decided_by.get("mobile_push_enable", "built in")
+        live.note("preference", mobile_push_enable=callee.mobile_push_enable, decided_by=level)
+        if callee.disabled:
+            live.end(Outcome.NOT_ENABLED, reason="the subscriber is disabled")
+        elif callee.mobile_push_enable == "never":
+            live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
+        elif not live.push():
+            live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
+        else:
+            loop = asyncio.get_running_loop()
+            self._timers[live.id] = loop.call_later(live.new.ring_seconds, self._time_out, live)
+            live.on_cancelled = lambda _: self._stop_timer(live.id)
+
+    def _time_out(self, live: LiveCall) -> None:
+        self._timers.pop(live.id, None)
+        if live.registered_at is None:
+            live.end(Outcome.TIMEOUT, reason="no phone came in time")
+        else:
+            live.end(Outcome.DEFLECTED)
+
+    def _stop_timer(self, wakeup_id: str) -> None:
+        timer = self._timers.pop(wakeup_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    # units ------------------------------------------------------------------------------------------------------------
+
+    async def _claim(self, tx: Tx, principal: Principal, row: CallRow) -> Wakeup | None:
+        """Stores the wake-up; or returns the one that there is of this call."""
+        await tx.one(queries.lock_wakeup, f"{row.call_id}\n{row.callee}")
+        before = await tx.one(queries.same_wakeup, row.call_id, row.callee)
+        if before is not None:
+            return Wakeup(before, tuple(await tx.all(queries.pushes_of_call, before.id)))
+        await tx.all(queries.insert_calls, _encode([row]).decode())
+        await self._events.publish(tx, event_of(row, "STARTED"))
+        await self._record(tx, principal, "create", row, {})
+        return None
+
+    async def _read(self, tx: Tx, wakeup_id: str) -> Wakeup:
+        if "\0" in wakeup_id:
+            raise WakeupNotFound
+        row = await tx.one(queries.call_by_id, wakeup_id)
+        if row is None:
+            raise WakeupNotFound
+        return Wakeup(row, tuple(await tx.all(queries.pushes_of_call, wakeup_id)))
+
+    async def _register(self, tx: Tx, principal: Principal, wakeup_id: str) -> Wakeup:
+        found = await self._read(tx, wakeup_id)
+        row = found.row
+        if row.status == "ENDED" or row.registered_at is not None:
+            return found
+        after = msgspec.structs.replace(row, registered_at=self._clock.now_ms(), version=row.version + 1)
+        await tx.run(queries.mark_registered, row.id, row.version, after.registered_at)
+        await self._record(tx, principal, "registered", row, {})
+        tx.notify(changed_channel(row.id))
+        tx.notify(holder_channel(row.id))
+        return Wakeup(after, found.pushes)
+
+    async def _end(self, tx: Tx, principal: Principal, wakeup_id: str, how: _End) -> Wakeup:
+        found = await self._read(tx, wakeup_id)
+        if found.row.status == "ENDED":
+            return found
+        outcome = ENDS[how.reason]
+        row = await self._ending.end(
+            tx, found.row, outcome, how.reason, tell=not how.is_held, answered_by=how.answered_by
+        )
+        await self._record(tx, principal, "end", row, {"reason": how.reason})
+        return Wakeup(row, found.pushes)
+
+    async def _record(self, tx: Tx, principal: Principal, what: str, row: CallRow, details: dict[str, str]) -> None:
+        await self._audit.record(
+            tx,
+            principal,
+            f"wakeup.{what}",
+            subject_kind="call",
+            subject_id=row.id,
+            user_id=row.user_id,
+            details={"callId": row.call_id, "callee": row.callee, **details},
+        )
+
+
+def _wakeup_of(live: LiveCall) -> Wakeup:
+    return Wakeup(live.row(), tuple(live.push_rows()))

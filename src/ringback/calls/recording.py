@@ -1,0 +1,222 @@
+"""Calls on their way into the store: by one writer, in batches, without anybody waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ringback.calls import metrics, queries
+from ringback.calls.model import CallPush, CallRow, Outcome
+from ringback.errors import RingbackError
+from ringback.events import CallChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ringback.calls.needs import Publisher
+    from ringback.calls.wakeups import LiveCall
+    from ringback.store import Store, Tx
+
+logger = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.02
+"""How long a change waits for others: a call that begins and ends at once is one row, written once."""
+BATCH = 100
+MOST_KEPT = 50_000
+"""Calls that are kept for a database that is away."""
+_PAUSE_SECONDS = 0.5
+_CLOSE_SECONDS = 5
+_encode = msgspec.json.Encoder().encode
+
+
+def changed_channel(call_id: str) -> str:
+    """The store's channel that is notified when a call that somebody may wait for has changed."""
+    return f"call:{call_id}"
+
+
+def holder_channel(call_id: str) -> str:
+    """The one by which the process that holds a call hears that somebody has changed it elsewhere."""
+    return f"call_holder:{call_id}"
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one unit writes: rows that may be new, rows that are stored, and who may ask about them."""
+
+    new: list[CallRow]
+    stored: list[CallRow]
+    pushes: list[CallPush]
+
+
+class Recorder:
+    """Writes the rows of the calls of this process."""
+
+    def __init__(self, *, store: Store, events: Publisher) -> None:
+        self._store = store
+        self._events = events
+        self._changed: dict[str, LiveCall] = {}
+        self._by_push: dict[str, LiveCall] = {}
+        self._listening: dict[str, Callable[[], None]] = {}
+        self._writer: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def changed(self, live: LiveCall) -> None:
+        """The call has begun, goes on or has ended: what it is then will be written."""
+        self._changed[live.id] = live
+        for push_id in live.push_ids:
+            self._by_push[push_id] = live
+        if live.outcome is not None:
+            self._stop_listening(live.id)
+        elif live.id not in self._listening:
+            self._listening[live.id] = self._store.subscribe(holder_channel(live.id), lambda: self._ask(live))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write(), name="call records")
+
+    def pushed_with(self, push_id: str) -> LiveCall | None:
+        """The call of a push that the store does not know yet."""
+        return self._by_push.get(push_id)
+
+    async def idle(self) -> None:
+        """Returns when everything is written."""
+        while self._writer is not None and not self._writer.done():
+            await asyncio.wait([self._writer])
+
+    async def close(self) -> None:
+        """Writes what is not written yet; gives up when the database is away."""
+        for call_id in list(self._listening):
+            self._stop_listening(call_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.idle()
+        late = [task for task in (self._writer, *self._asking) if task is not None and not task.done()]
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def _write(self) -> None:
+        while self._changed:
+            await asyncio.sleep(GATHER_SECONDS)
+            while self._changed:
+                taken = [self._changed.pop(call_id) for call_id in list(islice(self._changed, BATCH))]
+                if not await self._write_batch(taken):
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                    break
+
+    async def _write_batch(self, taken: list[LiveCall]) -> bool:
+        """Writes some calls as they are now; False when that has to be tried again."""
+        batch = Batch(
+            [live.row() for live in taken if not live.stored],
+            [live.row() for live in taken if live.stored],
+            [row for live in taken for row in live.push_rows()],
+        )
+        try:
+            await self._store.write(write_batch, batch, self._events)
+        except RingbackError as error:
+            logger.warning("records of calls wait for the database: %s", error)
+            self._put_back(taken)
+            return False
+        except Exception:
+            logger.exception("records of %d calls cannot be written", len(taken))
+            metrics.not_recorded.inc(len(taken))
+        for live in taken:
+            live.stored = True
+        for row in batch.pushes:
+            self._by_push.pop(row.push_id, None)
+        return True
+
+    def _put_back(self, taken: list[LiveCall]) -> None:
+        """They come first again; when there are too many, those that ended first are given up."""
+        newer, self._changed = self._changed, {live.id: live for live in taken}
+        self._changed.update(newer)
+        surplus = len(self._changed) - MOST_KEPT
+        if surplus > 0:
+            for live in list(islice((one for one in self._changed.values() if one.outcome is not None), surplus)):
+                del self._changed[live.id]
+                for push_id in live.push_ids:
+                    self._by_push.pop(push_id, None)
+                metrics.not_recorded.inc()
+
+    def _stop_listening(self, call_id: str) -> None:
+        stop = self._listening.pop(call_id, None)
+        if stop is not None:
+            stop()
+
+    def _ask(self, live: LiveCall) -> None:
+        """Somebody says that a call was changed elsewhere."""
+        task = asyncio.get_running_loop().create_task(self._look(live))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _look(self, live: LiveCall) -> None:
+        try:
+            row = await self._store.read(read_call, live.id)
+        except RingbackError as error:
+            logger.warning("whether a call was ended elsewhere is not known: %s", error)
+            return
+        if row is None:
+            return
+        if row.outcome is not None:
+            live.ended_elsewhere(Outcome(row.outcome), row.reason or "")
+        elif row.registered_at is not None and live.registered_at is None:
+            live.registered()
+
+
+async def read_call(tx: Tx, call_id: str) -> CallRow | None:
+    """A unit of work: one call."""
+    return await tx.one(queries.call_by_id, call_id)
+
+
+async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:
+    """A unit of work: writes rows, and tells of what is new in them.
+
+    A row that may be new is there already when an earlier COMMIT seemed to fail and did not.
+    """
+    new = set(await tx.all(queries.insert_calls, _json(batch.new))) if batch.new else set()
+    stored = [*batch.stored, *(row for row in batch.new if row.id not in new)]
+    ending = [row for row in stored if row.status == "ENDED"]
+    ended = set(await tx.all(queries.end_calls, _json(ending))) if ending else set()
+    growing = [row for row in stored if row.id not in ended]
+    if growing:
+        await tx.run(queries.grow_calls, _json(growing))
+    if batch.pushes:
+        await tx.run(queries.insert_call_pushes, _json(batch.pushes))
+    for row in (*batch.new, *batch.stored):
+        if row.id in new:
+            await events.publish(tx, event_of(row, "STARTED"))
+        if row.status == "ENDED" and (row.id in ended or row.id in new):
+            await events.publish(tx, event_of(row, "ENDED"))
+        if row.mode == "push-only":
+            tx.notify(changed_channel(row.id))
+
+
+def event_of(row: CallRow, change: str) -> CallChanged:
+    """What is published of a call."""
+    return CallChanged(
+        call_record_id=row.id,
+        change="ENDED" if change == "ENDED" else "STARTED",
+        mode=row.mode,
+        call_id=row.call_id,
+        caller=row.caller,
+        caller_name=row.caller_name,
+        callee=row.callee,
+        domain=row.domain,
+        user_id=row.user_id,
+        app_ids=tuple(msgspec.json.decode(row.app_ids, type=list[str])),
+        pushes=row.pushes,
+        outcome=None if row.outcome is None or change != "ENDED" else str(row.outcome),
+        sip_status=row.sip_status if change == "ENDED" else 0,
+        reason=row.reason if change == "ENDED" else None,
+        started_at=row.started_at,
+        pushed_at=row.pushed_at,
+        registered_at=row.registered_at,
+        ended_at=row.ended_at if change == "ENDED" else None,
+    )
+
+
+def _json(rows: list[CallRow] | list[CallPush]) -> str:
+    return _encode(rows).decode()

@@ -1,0 +1,56 @@
+"""The Contacts of an answer that sends a caller to the callee's phones. Sources: RFC 3261 §8.3, §20.10."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringback.protocols.sip.errors import SipMalformed
+from ringback.protocols.sip.uri import parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ringback.calls.model_bindings import Binding
+
+THEN_PUSH = "ringback-then"
+"""The parameter of the URI that a caller comes back with when the phones that are registered did not take the call."""
+_PREFERENCES = ("1.0", "0.9", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3", "0.2")
+
+
+def merged(new: Iterable[Binding], old: Iterable[Binding]) -> list[Binding]:
+    """`new` bindings, then those of `old` that they do not replace (by contact, or by instance)."""
+    found = list(new)
+    contacts = {one.contact for one in found}
+    instances = {(one.instance, one.reg_id) for one in found if one.instance is not None}
+    return found + [one for one in old if one.contact not in contacts and (one.instance, one.reg_id) not in instances]
+
+
+def contact_values(bindings: Sequence[Binding], *, come_back_to: str = "") -> list[str]:
+    """The values of Contact, best first, each with a q that is lower than the one before: 1.0, 0.9, … 0.2.
+
+    First the phones' own q decides, then which one was heard of last. `come_back_to`: a URI that is to be tried when
+    all of them fail, with q 0.1.
+    """
+    ordered = sorted(bindings, key=lambda one: (-_own_q(one), -one.registered_at))
+    values = [f"<{one.contact}>;q={_PREFERENCES[min(n, len(_PREFERENCES) - 1)]}" for n, one in enumerate(ordered)]
+    if come_back_to:
+        values.append(f"<{come_back_to}>;q=0.1")
+    return values
+
+
+def come_back_uri(request_uri: str) -> str:
+    """The URI of the request with THEN_PUSH: not the same as that of the request, as §8.3 asks for.
+
+    "" when it has THEN_PUSH already, so that nobody goes round.
+    """
+    try:
+        uri = parse_uri(request_uri)
+    except SipMalformed:
+        return ""
+    if THEN_PUSH in uri.parameters or uri.scheme == "tel" or uri.headers:
+        return ""
+    return f"{uri};{THEN_PUSH}=push"
+
+
+def _own_q(binding: Binding) -> float:
+    return 1.0 if binding.q is None else float(binding.q)

@@ -1,0 +1,53 @@
+"""What both ways of ringing share: who calls, as the SIP request says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringback.protocols.sip.errors import SipMalformed
+from ringback.protocols.sip.headers import NameAddress, parse_name_address
+
+if TYPE_CHECKING:
+    from ringback.protocols.sip.message import Request
+
+LONGEST_NAME = 128
+LONGEST_URI = 256
+ANONYMOUS = "sip:anonymous@anonymous.invalid"
+"""RFC 3323 §4.1.1.3: the address of who does not want to be known."""
+_HIDES = frozenset({"id", "user", "header"})
+
+
+class Caller(NamedTuple):
+    """Who calls: the URI as text, and the name that is to be shown (may be empty)."""
+
+    uri: str
+    name: str
+
+
+def caller_of(request: Request, *, trusted: bool) -> Caller:
+    """Who calls. From a trusted proxy P-Asserted-Identity counts (RFC 3325 §9.1), else From.
+
+    Who asks for privacy (RFC 3323 §4.2) is anonymous to the phone. Nothing in here raises: a caller that cannot be read
+    is anonymous too.
+    """
+    asked = request.headers.get("Privacy")
+    if asked is not None and _HIDES.intersection(part.strip().lower() for part in asked.split(";")):
+        return Caller(ANONYMOUS, "")
+    if trusted:
+        for value in request.headers.elements("P-Asserted-Identity"):
+            try:
+                asserted = parse_name_address(value)
+            except SipMalformed:
+                continue
+            if asserted.uri.lower().startswith(("sip:", "sips:", "tel:")):
+                return _caller(asserted)
+    return _caller(request.from_)
+
+
+def _caller(address: NameAddress) -> Caller:
+    return Caller(address.uri[:LONGEST_URI], _printable(address.display_name or "")[:LONGEST_NAME])
+
+
+def _printable(text: str) -> str:
+    """Without control characters and what was no UTF-8 on the wire: it goes into JSON and onto screens."""
+    return "".join(letter for letter in text if letter.isprintable()).strip()

@@ -1,0 +1,382 @@
+"""The core of wake-ups: calls that wait, in the memory of the process that holds them.
+
+Nothing here waits for the store but `WakeUps.reach`. A `LiveCall` hands itself to the recorder whenever it has changed.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ringback.calls import metrics
+from ringback.calls.model import (
+    ASKED_AFTER_MS,
+    MOST_STEPS,
+    TRANSITIONS,
+    CallPush,
+    CallRow,
+    NewCall,
+    Outcome,
+    Reach,
+    Status,
+    Step,
+    farewell_of,
+)
+from ringback.clock import new_id
+from ringback.push import NewCallPush, PushToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ringback.calls.needs import CallLane
+    from ringback.calls.reaching import Reaching
+    from ringback.calls.recording import Recorder
+    from ringback.clock import Clock, Randomness
+    from ringback.push import Farewell
+
+_encode = msgspec.json.Encoder().encode
+_LONGEST_TEXT = 500
+_MOST_REMEMBERED = 10_000
+
+
+class LiveCall:
+    """One call that waits. `on_cancelled(reason)` is called when somebody ended it over HTTP, in whatever process."""
+
+    __slots__ = (
+        "_dropped",
+        "_pushes",
+        "_wake_ups",
+        "deadline_at",
+        "ended_at",
+        "id",
+        "new",
+        "on_cancelled",
+        "outcome",
+        "pushed_at",
+        "reason",
+        "registered_at",
+        "sip_status",
+        "started_at",
+        "steps",
+        "stored",
+        "version",
+    )
+
+    def __init__(self, wake_ups: WakeUps, call_id: str, new: NewCall, started_at: int) -> None:
+        self._wake_ups = wake_ups
+        self._dropped = 0
+        self._pushes: list[tuple[str, PushToken]] | None = None
+        self.id = call_id
+        self.new = new
+        self.started_at = started_at
+        self.deadline_at = started_at + round(new.ring_seconds * 1000)
+        self.pushed_at: int | None = None
+        self.registered_at: int | None = None
+        self.ended_at: int | None = None
+        self.outcome: Outcome | None = None
+        self.sip_status = 0
+        self.reason = ""
+        self.steps: list[Step] = []
+        self.stored = False
+        """The store has its row; written by the recorder."""
+        self.version = 1
+        self.on_cancelled: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"LiveCall({self.id})"
+
+    @property
+    def status(self) -> Status:
+        """Whether it still waits."""
+        return "WAITING" if self.outcome is None else "ENDED"
+
+    @property
+    def push_ids(self) -> list[str]:
+        """What it was pushed with."""
+        return [push_id for push_id, _ in self._pushes or ()]
+
+    def note(self, step: str, **details: Any) -> None:
+        """Adds to the trace what has just happened. `details` are plain values; never a secret."""
+        if len(self.steps) >= MOST_STEPS:
+            self._dropped += 1
+            return
+        told = {name: clean(value) if isinstance(value, str) else value for name, value in details.items()}
+        self.steps.append(Step(self._wake_ups.now_ms() - self.started_at, step, told))
+
+    def push(self) -> int:
+        """Pushes the call to each phone and returns how many these are; the second time it only returns it.
+
+        An INVITE that comes again with the Call-ID and the callee of one that was pushed is the same call to the phone:
+        iOS must not be sent it twice.
+        """
+        if self._pushes is None:
+            self._pushes = self._wake_ups.push(self)
+            if self._pushes:
+                self.pushed_at = self._wake_ups.now_ms()
+            self._wake_ups.changed(self)
+        return len(self._pushes)
+
+    def registered(self, *, instance: str | None = None, contact: str | None = None) -> None:
+        """A phone of the callee has registered while the call waits."""
+        self.note("registered", **_said(instance=instance, contact=contact))
+        if self.registered_at is None:
+            self.registered_at = self._wake_ups.now_ms()
+            if self.pushed_at is not None:
+                seconds = (self.registered_at - self.pushed_at) / 1000
+                metrics.push_to_register_seconds.labels(self.new.mode).observe(seconds)
+            self._wake_ups.changed(self)
+
+    def end(self, outcome: Outcome, *, status: int | None = None, reason: str = "") -> None:
+        """The call is over; only the first end counts. `status`: what the caller was answered.
+
+        Phones that were pushed in vain are told.
+        """
+        if self._close(outcome, status, reason):
+            farewell = farewell_of(outcome)
+            if farewell is not None:
+                self._tell(self.push_ids, farewell)
+
+    def ended_elsewhere(self, outcome: Outcome, reason: str) -> None:
+        """Another process has ended the call, and told the phones: here only what is under way stops.
+
+        For the recorder, who hears of it.
+        """
+        if self._close(outcome, None, reason):
+            self._wake_ups.lane.interrupt(self.push_ids)
+            if self.on_cancelled is not None:
+                self.on_cancelled(self.reason or outcome)
+
+    def cancel(self, outcome: Outcome, reason: str, answered_by: str | None = None) -> None:
+        """Somebody ended it over HTTP, in this process. `answered_by`: the push id of the phone that took it."""
+        if not self._close(outcome, None, reason):
+            return
+        farewell = farewell_of(outcome, answered_by)
+        if farewell is not None:
+            self._tell([push_id for push_id in self.push_ids if push_id != answered_by], farewell)
+        if self.on_cancelled is not None:
+            self.on_cancelled(self.reason or outcome)
+
+    def _tell(self, push_ids: list[str], farewell: Farewell) -> None:
+        if push_ids:
+            self._wake_ups.lane.cancel(push_ids, farewell)
+            self.note("phones told", why=farewell)
+
+    def _close(self, outcome: Outcome, status: int | None, reason: str) -> bool:
+        if (self.status, outcome) not in TRANSITIONS:
+            return False
+        self.outcome = outcome
+        self.sip_status = status or 0
+        self.reason = clean(reason)
+        self.ended_at = self._wake_ups.now_ms()
+        self._wake_ups.over(self)
+        return True
+
+    # for the recorder -------------------------------------------------------------------------------------------------
+
+    def row(self) -> CallRow:
+        """As it is now."""
+        new = self.new
+        reach = new.reach
+        callee = None if reach is None else reach.callee
+        pushed = {token.id: push_id for push_id, token in self._pushes or ()}
+        considered = [
+            msgspec.structs.replace(one, push_id=pushed.get(one.push_token_id)) if one.used else one
+            for one in (reach.considered if reach is not None else ())
+        ]
+        steps = self.steps
+        if self._dropped:
+            steps = [*steps, Step(steps[-1].at_ms, "more", {"steps": self._dropped})]
+        return CallRow(
+            id=self.id,
+            mode=new.mode,
+            call_id=clean(new.sip_call_id),
+            caller=clean(new.caller),
+            caller_name=clean(new.caller_name) or None,
+            callee=clean(new.callee),
+            domain=clean(new.callee.rpartition("@")[2]),
+            subscriber_id=None if callee is None else callee.subscriber_id,
+            user_id=None if callee is None else callee.user_id,
+            app_ids=_encode(sorted(_app_ids(reach))).decode(),
+            status=self.status,
+            outcome=self.outcome,
+            sip_status=self.sip_status,
+            reason=self.reason or None,
+            pushes=len(self._pushes or ()),
+            started_at=self.started_at,
+            deadline_at=self.deadline_at,
+            pushed_at=self.pushed_at,
+            registered_at=self.registered_at,
+            ended_at=self.ended_at,
+            considered=_encode(considered).decode(),
+            trace=_encode(steps).decode(),
+            version=self.version,
+        )
+
+    def push_rows(self) -> list[CallPush]:
+        """Who may ask about it."""
+        return [
+            CallPush(
+                push_id=push_id,
+                call_record_id=self.id,
+                push_token_id=token.id,
+                app_id=token.app_id,
+                user_id=token.user_id,
+                registration_id=token.registration_id,
+                device_pkid=token.device_pkid,
+                subscriber_id=token.subscriber_id,
+                expires_at=self.deadline_at + ASKED_AFTER_MS,
+            )
+            for push_id, token in self._pushes or ()
+        ]
+
+
+class WakeUps:
+    """The calls of this process. One for each process that rings."""
+
+    def __init__(
+        self, *, clock: Clock, randomness: Randomness, reaching: Reaching, lane: CallLane, recorder: Recorder
+    ) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._reaching = reaching
+        self._recorder = recorder
+        self.lane = lane
+        self._live: dict[str, LiveCall] = {}
+        self._pushed: dict[tuple[str, str], _Pushed] = {}
+
+    @property
+    def count(self) -> int:
+        """How many calls wait."""
+        return len(self._live)
+
+    async def reach(self, username: str, domain: str) -> Reach | None:
+        """Whom a call to `username@domain` can reach, in one reading unit; None when there is no such subscriber.
+
+        Raises StoreUnavailable.
+        """
+        return await self._reaching.reach(username, domain)
+
+    def begin(self, new: NewCall) -> LiveCall:
+        """A call waits from now on. Its row goes to the store without being waited for."""
+        live = self.draft(new)
+        self._take_in(live)
+        self._recorder.changed(live)
+        return live
+
+    def draft(self, new: NewCall) -> LiveCall:
+        """A call that is not known to anybody yet: its row is stored first, or there is one of it already."""
+        return LiveCall(self, new_id(self._clock, self._randomness), new, self.now_ms())
+
+    def adopt(self, drafted: LiveCall) -> None:
+        """A draft whose row is stored."""
+        drafted.stored = True
+        self._take_in(drafted)
+
+    def find(self, call_id: str) -> LiveCall | None:
+        """A call that waits here."""
+        return self._live.get(call_id)
+
+    def pushed_with(self, push_id: str) -> LiveCall | None:
+        """The call of a push, as long as the store does not know of it."""
+        return self._recorder.pushed_with(push_id)
+
+    async def close(self) -> None:
+        """Writes what is not written yet. Whoever holds calls has ended them before."""
+        await self._recorder.close()
+
+    # for the calls ----------------------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        """The time."""
+        return self._clock.now_ms()
+
+    def changed(self, live: LiveCall) -> None:
+        """Its row is to be written again."""
+        self._recorder.changed(live)
+
+    def push(self, live: LiveCall) -> list[tuple[str, PushToken]]:
+        """Sends; returns the push ids with their push tokens."""
+        new, reach = live.new, live.new.reach
+        if reach is None:
+            return []
+        name = (new.sip_call_id, new.callee)
+        earlier = self._pushed.get(name)
+        if earlier is not None and earlier.deadline_at > self.now_ms():
+            live.note("not pushed again", call=earlier.call_id)
+            return list(earlier.pushes)
+        begun: list[tuple[str, PushToken]] = []
+        for app_id in dict.fromkeys(target.app_id for target in reach.targets):
+            targets = tuple(target for target in reach.targets if target.app_id == app_id)
+            ids = self.lane.send(
+                NewCallPush(
+                    app_id=app_id,
+                    user_id=reach.callee.user_id,
+                    targets=targets,
+                    alerts=tuple(one for one in reach.alerts if one.app_id == app_id),
+                    ring_expires_at=live.deadline_at,
+                    display_name=clean(new.caller_name),
+                    display_number=clean(number_of(new.caller)),
+                    notice_id=live.id,
+                )
+            )
+            begun += zip(ids, (target for target in targets if self.lane.can_ring(target)), strict=True)
+        self._remember(name, _Pushed(live.id, live.deadline_at, tuple(begun)))
+        live.note("pushed", pushes=len(begun))
+        return begun
+
+    def over(self, live: LiveCall) -> None:
+        """It has ended."""
+        if self._live.pop(live.id, None) is None:
+            return
+        mode = live.new.mode
+        metrics.in_flight.labels(mode).dec()
+        metrics.outcomes.labels(mode, live.outcome).inc()
+        if live.outcome is Outcome.DEFLECTED and live.ended_at is not None:
+            metrics.wake_seconds.labels(mode).observe((live.ended_at - live.started_at) / 1000)
+        self._recorder.changed(live)
+
+    def _take_in(self, live: LiveCall) -> None:
+        self._live[live.id] = live
+        metrics.in_flight.labels(live.new.mode).inc()
+
+    def _remember(self, name: tuple[str, str], pushed: _Pushed) -> None:
+        """What was pushed first is forgotten first, a few at a time, so that nobody waits."""
+        self._pushed.pop(name, None)
+        self._pushed[name] = pushed
+        for old in list(islice(self._pushed, 2)):
+            if len(self._pushed) > _MOST_REMEMBERED or self._pushed[old].deadline_at <= self.now_ms():
+                del self._pushed[old]
+
+
+class _Pushed(msgspec.Struct, frozen=True):
+    """What a call was pushed with, for when it comes again."""
+
+    call_id: str
+    deadline_at: int
+    pushes: tuple[tuple[str, PushToken], ...]
+
+
+def number_of(uri: str) -> str:
+    """What a person dials to call back: the user of a SIP URI, or the number of a tel URI."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme.lower() not in {"sip", "sips", "tel"}:
+        return uri
+    return rest.partition("@")[0].partition(";")[0]
+
+
+def _app_ids(reach: Reach | None) -> set[str]:
+    """Whose back ends may know of the call: the domain's apps, else those of the callee's phones."""
+    if reach is None:
+        return set()
+    return set(reach.callee.app_ids) or {one.app_id for one in reach.considered}
+
+
+def clean(text: str) -> str:
+    """A text from outside as the store takes it: Unicode without NUL, and not too long."""
+    return text[:_LONGEST_TEXT].encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _said(**details: str | None) -> dict[str, str]:
+    return {name: value for name, value in details.items() if value is not None}

@@ -1,0 +1,186 @@
+"""Takes calls over SIP, in the one process that owns the addresses: sockets, and the mode that the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from ringback.calls import (
+    ANSWERS,
+    ApplicationServer,
+    ApplicationServerSettings,
+    CallProgress,
+    EarlyMedia,
+    EmbeddedServer,
+    EmbeddedSettings,
+    Lifetimes,
+    Prompts,
+    Registrar,
+    SipProof,
+)
+from ringback.errors import StartRefused
+from ringback.http import Certificate
+from ringback.settings import parse_listen, parse_networks
+from ringback.sip import (
+    SipAddress,
+    SipEndpoint,
+    SipHandler,
+    SipLimits,
+    SipPassword,
+    SipUnreachable,
+    Subscriptions,
+    Trusted,
+    next_hop,
+)
+
+if TYPE_CHECKING:
+    from ringback.installation import Installation
+    from ringback.server_calls import CallParts
+    from ringback.settings import Settings
+
+DRAIN_SECONDS = 2
+"""How long answers that were given may take to be acknowledged when the process stops."""
+
+
+@contextlib.asynccontextmanager
+async def take_calls(installation: Installation, calls: CallParts) -> AsyncIterator[Sequence[str]]:
+    """Listens as the settings say; gives the addresses, as `transport:HOST:PORT`. Raises StartRefused."""
+    settings = installation.settings
+    trusted = Trusted(parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"))
+    async with contextlib.AsyncExitStack() as running:
+        progress = CallProgress(await _early_media(running, settings))
+        handler: ApplicationServer | EmbeddedServer
+        if settings.sip_mode == "application-server":
+            handler = _application_server(settings, calls, trusted, progress)
+        else:
+            handler = _embedded(installation, calls, trusted, progress)
+        endpoint = _endpoint(settings, handler)
+        if isinstance(handler, ApplicationServer):
+            handler.attach(Subscriptions(endpoint))
+        running.push_async_callback(endpoint.close, DRAIN_SECONDS)
+        running.push_async_callback(handler.close)
+        yield [str(address) for address in await _listen(running, settings, endpoint)]
+
+
+def _endpoint(settings: Settings, handler: SipHandler) -> SipEndpoint:
+    return SipEndpoint(
+        handler,
+        name="Ringback",
+        limits=SipLimits(
+            calls=2 * settings.sip_max_calls,  # the handler refuses first, and keeps a record
+            message_bytes=settings.sip_max_message_bytes,
+            messages_per_second=settings.sip_requests_per_second,
+        ),
+        advertised=settings.sip_advertise,
+        methods=ANSWERS if isinstance(handler, EmbeddedServer) else None,
+        trusted=parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"),
+    )
+
+
+def _application_server(
+    settings: Settings, calls: CallParts, trusted: Trusted, progress: CallProgress
+) -> ApplicationServer:
+    password = None
+    if settings.sip_proxy_user:
+        password = SipPassword(settings.sip_proxy_user, settings.sip_proxy_password)
+    return ApplicationServer(
+        settings=ApplicationServerSettings(
+            proxies=trusted,
+            proxy=_proxy(settings),
+            password=password,
+            deflect_status=settings.sip_deflect_status,
+            deflect_port=settings.sip_deflect_port,
+            goes_on_unwatched=settings.sip_without_subscription == "continue",
+            max_calls=settings.sip_max_calls,
+            wake_seconds=settings.wake_seconds,
+        ),
+        wakeups=calls.wake_ups,
+        progress=progress,
+    )
+
+
+def _embedded(
+    installation: Installation, calls: CallParts, trusted: Trusted, progress: CallProgress
+) -> EmbeddedServer:
+    settings, store, clock = installation.settings, installation.store, installation.clock
+    proof = SipProof(digests=calls.directory.digests, realm=settings.sip_realm)
+    server = EmbeddedServer(
+        settings=EmbeddedSettings(
+            trusted=trusted,
+            max_calls=settings.sip_max_calls,
+            wake_seconds=settings.wake_seconds,
+            pushes_per_minute=settings.sip_pushes_per_minute,
+        ),
+        store=store,
+        clock=clock,
+        waking=calls.wake_ups,
+        reaching=calls.reaching,
+        bindings=calls.bindings,
+        proof=proof,
+        purrs=calls.purrs,
+        progress=progress,
+    )
+    server.attach(
+        Registrar(
+            store=store,
+            clock=clock,
+            bindings=calls.bindings,
+            proof=proof,
+            services=calls.services,
+            purrs=calls.purrs,
+            lifetimes=Lifetimes(settings.sip_min_expires, settings.sip_max_expires),
+            hear=server.registered,
+        )
+    )
+    return server
+
+
+async def _early_media(running: contextlib.AsyncExitStack, settings: Settings) -> EarlyMedia | None:
+    if not settings.sip_early_media:
+        return None
+    prompts = Prompts(settings.sip_prompt, loop=settings.sip_prompt_loop)
+    host, port = _rtp_listen(settings)
+    try:
+        media = await EarlyMedia.open(prompts, host, port)
+    except OSError as error:
+        raise StartRefused(f"RINGBACK_SIP_RTP_LISTEN: {host}:{port} cannot be used: {error}.", cause=error) from error
+    running.callback(media.close)
+    return media
+
+
+def _rtp_listen(settings: Settings) -> tuple[str, int]:
+    if settings.sip_rtp_listen:
+        return parse_listen("RINGBACK_SIP_RTP_LISTEN", settings.sip_rtp_listen)
+    return parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen or settings.sip_tls_listen)[0], 0
+
+
+async def _listen(
+    running: contextlib.AsyncExitStack, settings: Settings, endpoint: SipEndpoint
+) -> list[SipAddress]:
+    """UDP and TCP on one port, TLS on its own; a port in use is told before anything is taken."""
+    addresses = []
+    try:
+        if settings.sip_listen:
+            host, port = parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen)
+            addresses.append(await endpoint.listen("udp", host, port))
+            addresses.append(await endpoint.listen("tcp", host, addresses[0].port))
+        if settings.sip_tls_listen:
+            certificate = Certificate(settings.tls_certificate, settings.tls_key, protocols=())
+            watch = asyncio.create_task(certificate.watch())
+            running.callback(watch.cancel)
+            host, port = parse_listen("RINGBACK_SIP_TLS_LISTEN", settings.sip_tls_listen)
+            addresses.append(await endpoint.listen("tls", host, port, ssl=certificate.context))
+    except OSError as error:
+        raise StartRefused(f"SIP cannot listen: {error.strerror or error}.", cause=error) from error
+    return addresses
+
+
+def _proxy(settings: Settings) -> SipAddress | None:
+    if not settings.sip_proxy:
+        return None
+    try:
+        return next_hop(f"sip:{settings.sip_proxy}")
+    except SipUnreachable as error:
+        raise StartRefused(f"RINGBACK_SIP_PROXY must be HOST[:PORT][;transport=tcp], not {settings.sip_proxy!r}.") from error

@@ -1,0 +1,240 @@
+"""Ways to others: the sockets that listen, and connections, which are used again for as long as they live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from ringback.protocols.sip.uri import host_port
+from ringback.sip.counters import SipCounters
+from ringback.sip.limits import Trusted
+from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits, SipUnreachable, Transport
+from ringback.sip.needs import Flow, Owner, Peer
+from ringback.sip.resolve import Resolver
+from ringback.sip.transports import StreamFlow, UdpFlow
+
+_WILDCARDS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 to be recognized, not listened on
+_MOST_ROUTES: Final = 1_000
+_BACKLOG: Final = 1_024
+_HANDSHAKE_SECONDS: Final = 10.0
+
+
+class Connections:
+    """All ways of one endpoint. `advertised`: HOST or HOST:PORT that others reach us by, "" = the socket's own."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        *,
+        limits: SipLimits,
+        counters: SipCounters,
+        trusted: Trusted,
+        advertised: tuple[str, int | None] | None,
+        tls: ssl.SSLContext | None,
+        on_lost: Callable[[Flow], None],
+    ) -> None:
+        self._owner = owner
+        self._limits = limits
+        self._counters = counters
+        self._trusted = trusted
+        self._advertised = advertised
+        self._tls = tls
+        self._told = on_lost
+        self._resolver = Resolver()
+        self._sockets: list[UdpFlow] = []
+        self._servers: list[asyncio.Server] = []
+        self._listening: dict[str, SipAddress] = {}
+        self._streams: dict[SipAddress, StreamFlow] = {}
+        self._opening: dict[SipAddress, asyncio.Task[StreamFlow]] = {}
+        self._accepted: Counter[str] = Counter()
+        self._all: set[StreamFlow] = set()
+        self._routes: dict[str, str] = {}
+        self.places: set[str] = set()
+        """What we wrote as sent-by in a Via, `host:port`."""
+
+    # -- listening --------------------------------------------------------------------------------------------------
+
+    async def listen(self, transport: Transport, host: str, port: int, tls: ssl.SSLContext | None) -> SipAddress:
+        """Opens a socket. Port 0 = any. Raises OSError when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        if transport == "udp":
+            _, flow = await loop.create_datagram_endpoint(lambda: UdpFlow(self._owner), local_addr=(host, port))
+            self._sockets.append(flow)
+            bound = flow.local
+        else:
+            if (transport == "tls") != (tls is not None):
+                raise ValueError("TLS, and only TLS, needs a certificate.")
+            server = await loop.create_server(
+                lambda: StreamFlow(self._owner, transport, opened_by_us=False),
+                host,
+                port,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
+                backlog=_BACKLOG,
+            )
+            self._servers.append(server)
+            name = server.sockets[0].getsockname()
+            bound = SipAddress(transport, str(name[0]), int(name[1]))
+        self._listening.setdefault(transport, bound)
+        return bound
+
+    def stop_listening(self) -> None:
+        """Takes no new connections; those that are there go on, and so does UDP."""
+        for server in self._servers:
+            server.close()
+
+    def close(self) -> None:
+        """Closes everything."""
+        self.stop_listening()
+        for task in self._opening.values():
+            task.cancel()
+        for stream in list(self._all):
+            stream.close()
+        for flow in self._sockets:
+            flow.close()
+
+    # -- ways out ---------------------------------------------------------------------------------------------------
+
+    async def way_to(self, to: SipAddress) -> tuple[Flow, Peer]:
+        """A flow that leads there, the next one if the first cannot be had. Raises SipUnreachable."""
+        if to.transport == "udp":
+            address = (await self._resolver.addresses(to))[0]
+            return self._udp_for(address), (address, to.port)
+        known = self._streams.get(to)
+        if known is not None and not known.is_closed:
+            return known, ()
+        failure = SipUnreachable("No connection could be made.")
+        for address in await self._resolver.addresses(to):
+            place = SipAddress(to.transport, address, to.port)
+            known = self._streams.get(place)
+            if known is not None and not known.is_closed:
+                return known, ()
+            try:
+                return await self._opened(place, to.host), ()
+            except SipUnreachable as error:
+                failure = error
+        raise failure
+
+    async def addresses(self, to: SipAddress) -> list[str]:
+        """The addresses of a place, best first. Raises SipUnreachable."""
+        return await self._resolver.addresses(to)
+
+    def _udp_for(self, address: str) -> UdpFlow:
+        family = ":" in address
+        for flow in self._sockets:
+            if (":" in flow.local.host) == family and not flow.is_closed:
+                return flow
+        raise SipUnreachable("No UDP socket of ours reaches this address.")
+
+    async def _opened(self, place: SipAddress, name: str) -> StreamFlow:
+        """One connection for all who ask for it at the same time."""
+        task = self._opening.get(place)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._open(place, name))
+            self._opening[place] = task
+            task.add_done_callback(lambda _: self._opening.pop(place, None))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # we are closing, not the one who asked
+                raise SipUnreachable("The endpoint is closed.") from None
+            raise
+
+    async def _open(self, place: SipAddress, name: str) -> StreamFlow:
+        loop = asyncio.get_running_loop()
+        tls = place.transport == "tls"
+        if tls and self._tls is None:
+            raise SipUnreachable("There is no TLS here.")
+        try:
+            async with asyncio.timeout(self._limits.connect_seconds):
+                _, flow = await loop.create_connection(
+                    lambda: StreamFlow(self._owner, place.transport, opened_by_us=True),
+                    place.host,
+                    place.port,
+                    ssl=self._tls if tls else None,
+                    server_hostname=name if tls else None,
+                )
+        except (OSError, TimeoutError, ssl.SSLError, UnicodeError) as error:
+            raise SipUnreachable("No connection could be made.") from error
+        return flow
+
+    def on_connected(self, flow: StreamFlow, *, opened_by_us: bool) -> bool:
+        """A connection is there. False: one too many."""
+        peer = flow.peer
+        if not opened_by_us:
+            of_one = self._accepted[peer.host]
+            too_many = of_one >= self._limits.connections_of_one and peer.host not in self._trusted
+            if too_many or self._accepted.total() >= self._limits.connections:
+                self._counters.refuse("connections")
+                return False
+            self._accepted[peer.host] += 1
+        self._all.add(flow)
+        self._streams[peer] = flow
+        return True
+
+    def on_lost(self, flow: StreamFlow, *, opened_by_us: bool) -> None:
+        """A connection is gone."""
+        peer = flow.peer
+        if not opened_by_us:
+            self._accepted[peer.host] -= 1
+            if not self._accepted[peer.host]:
+                del self._accepted[peer.host]
+        self._all.discard(flow)
+        if self._streams.get(peer) is flow:
+            del self._streams[peer]
+        self._told(flow)
+
+    # -- who we are -------------------------------------------------------------------------------------------------
+
+    def place_of(self, flow: Flow, peer: Peer) -> SipAddress:
+        """Where the other side of this flow reaches us for new requests."""
+        transport = flow.local.transport
+        listening = self._listening.get(transport)
+        port = listening.port if listening is not None else flow.local.port
+        if self._advertised is not None:
+            host, advertised_port = self._advertised
+            # One port is advertised for UDP and TCP; TLS has its own.
+            return SipAddress(transport, host, (advertised_port if transport != "tls" else None) or port)
+        host = flow.local.host
+        if host in _WILDCARDS:
+            host = self._route(str(peer[0])) if peer else host
+        return SipAddress(transport, host, port)
+
+    def via_of(self, flow: Flow, peer: Peer) -> str:
+        """The beginning of our Via, up to where `;branch=` follows."""
+        place = self.place_of(flow, peer)
+        sent_by = host_port(place.host, place.port)
+        self.places.add(sent_by)
+        return f"SIP/2.0/{place.transport.upper()} {sent_by}"
+
+    def contact_of(self, flow: Flow, peer: Peer, user: str = "") -> str:
+        """Our URI as the other side of this flow reaches it."""
+        place = self.place_of(flow, peer)
+        who = f"{user}@" if user else ""
+        port = None if place.port == DEFAULT_PORTS[place.transport] and place.transport != "tls" else place.port
+        way = "" if place.transport == "udp" else f";transport={place.transport}"
+        return f"sip:{who}{host_port(place.host, port)}{way}"
+
+    def with_place(self, contact: str, flow: Flow, peer: Peer) -> str:
+        """A Contact in which `HERE` stands for us."""
+        return contact.replace(HERE, self.contact_of(flow, peer).removeprefix("sip:"))
+
+    def _route(self, address: str) -> str:
+        """Our address on the way to this one: what the system would take."""
+        known = self._routes.get(address)
+        if known is not None:
+            return known
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        found = "::1" if ":" in address else "127.0.0.1"
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address.partition("%")[0], 9))  # nothing is sent
+            found = str(probe.getsockname()[0])
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        self._routes[address] = found
+        return found

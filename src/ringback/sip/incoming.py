@@ -1,0 +1,316 @@
+"""A request of somebody else, from its first copy to the last: the server transaction as a handler sees it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+from ringback.protocols.sip.matching import Key
+from ringback.protocols.sip.message import Request
+from ringback.protocols.sip.reliable import OPTION, RAck, ReliableAnswers, names_option
+from ringback.protocols.sip.transactions import ServerInvite, ServerRequest, State
+from ringback.sip.model import SipAddress
+
+if TYPE_CHECKING:
+    from ringback.sip.needs import Flow, Peer
+    from ringback.sip.server import Server
+
+_Answer: TypeAlias = tuple[int, str | None, list[tuple[str, str]], bytes, str | None]
+
+
+class IncomingRequest:
+    """One new request. Lean: tens of thousands are held at once.
+
+    request: as it came, with `received` and `rport` in its Via. source: where it came from. local: our end of that way.
+    to_tag: our tag, the same in every answer, or that of the dialog that the request belongs to.
+    """
+
+    __slots__ = (
+        "_flow",
+        "_key",
+        "_machine",
+        "_merged",
+        "_peer",
+        "_reliable",
+        "_server",
+        "local",
+        "on_acknowledged",
+        "on_cancel",
+        "on_confirmed",
+        "on_unheard",
+        "request",
+        "source",
+        "tick",
+        "to_tag",
+    )
+
+    def __init__(
+        self, server: Server, request: Request, flow: Flow, peer: Peer, source: SipAddress, *, now: float
+    ) -> None:
+        self._server = server
+        self._flow = flow
+        self._peer = peer
+        self._key: Key | None = None
+        self._merged: Key | None = None
+        self._reliable: _Reliable | None = None
+        reliable = flow.is_reliable
+        self._machine: ServerInvite | ServerRequest = (
+            ServerInvite(server.timers, reliable=reliable)
+            if request.method == "INVITE"
+            else ServerRequest(server.timers, now, reliable=reliable)
+        )
+        self.tick = 0
+        self.request = request
+        self.source = source
+        self.local = flow.local
+        self.to_tag = request.to_tag or server.new_tag()
+        self.on_cancel: Callable[[], None] | None = None
+        """INVITE: the caller has gone; 200 to the CANCEL and 487 to the INVITE were sent."""
+        self.on_acknowledged: Callable[[bool], None] | None = None
+        """INVITE: the ACK to the final answer came (True), or did not come in time (False)."""
+        self.on_confirmed: Callable[[Request], None] | None = None
+        """INVITE: a PRACK came, which may carry an answer to our offer."""
+        self.on_unheard: Callable[[], None] | None = None
+        """INVITE: nobody confirmed a reliable answer; 504 was sent. `on_cancel` is called where this is None."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the final answer was given."""
+        return self._machine.is_answered
+
+    @property
+    def due(self) -> float:
+        """When it is next to be looked at, in the loop's seconds."""
+        return self._machine.due
+
+    @due.setter
+    def due(self, value: float) -> None:
+        self._machine.due = value
+
+    @property
+    def takes_reliable(self) -> bool:
+        """Whether the caller understands reliable provisional answers (RFC 3262)."""
+        headers = self.request.headers
+        return names_option(headers, "Supported") or names_option(headers, "Require")
+
+    def respond(
+        self,
+        status: int,
+        reason: str | None = None,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> bool:
+        """Answers. False when the final answer was given already, maybe by a CANCEL.
+
+        Raises ValueError when a header field would start a new line. A 2xx waits for the PRACK to a reliable answer
+        with a body (RFC 3262 §3).
+        """
+        if self._machine.is_answered:
+            return False
+        if self._reliable is not None and status >= 200:
+            if status < 300 and self._reliable.holds_back:
+                self._reliable.queue.append((status, reason, list(headers), body, content_type))
+                return True
+            self._reliable.stop()
+        self._answer(status, reason, headers, body, content_type)
+        return True
+
+    def respond_reliably(
+        self,
+        status: int,
+        reason: str | None = None,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> bool:
+        """A provisional answer (101–199) to an INVITE that is repeated until the caller confirms it.
+
+        Like `respond` when the caller does not know how. While one waits for its PRACK, the next ones wait for it.
+        """
+        if not 100 < status < 200 or not isinstance(self._machine, ServerInvite) or not self.takes_reliable:
+            return self.respond(status, reason, headers=headers, body=body, content_type=content_type)
+        if self._machine.is_answered:
+            return False
+        if self._reliable is None:
+            self._reliable = _Reliable(self, self._server)
+        answer = (status, reason, list(headers), body, content_type)
+        if self._reliable.answers.waiting is not None:
+            self._reliable.queue.append(answer)
+        else:
+            self._answer_reliably(answer)
+        return True
+
+    # What follows is for the server of this room.
+
+    def begin(self, key: Key, merged: Key | None) -> None:
+        """It stands in the tables under these keys."""
+        self._key, self._merged = key, merged
+
+    @property
+    def keys(self) -> tuple[Key | None, Key | None]:
+        """As `begin` was told."""
+        return self._key, self._merged
+
+    @property
+    def reliable_answers(self) -> ReliableAnswers | None:
+        """Those that wait for a PRACK, or did."""
+        return self._reliable.answers if self._reliable is not None else None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is an INVITE answered with 2xx."""
+        return self._machine.state is State.ACCEPTED
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether nothing of it is to come."""
+        return self._machine.state is State.TERMINATED
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether anything was answered, provisional or final."""
+        return self._machine.state is not State.TRYING
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether an answer, or the ACK to it, is missing."""
+        machine = self._machine
+        if not machine.is_answered:
+            return True
+        return isinstance(machine, ServerInvite) and not machine.is_acknowledged and not self.is_terminated
+
+    @property
+    def flow(self) -> Flow:
+        """The way that it came."""
+        return self._flow
+
+    @property
+    def peer(self) -> Peer:
+        """Where answers go by UDP."""
+        return self._peer
+
+    def repeated(self) -> None:
+        """The same request came again."""
+        data = self._machine.repeated()
+        if data is not None:
+            self._server.send_answer(self._flow, self._peer, data, self.request)
+
+    def acknowledged(self) -> None:
+        """The ACK to the final answer came."""
+        machine = self._machine
+        if isinstance(machine, ServerInvite) and machine.acknowledged(self._server.now()):
+            self._server.moved(self)
+            if self.on_acknowledged is not None:
+                self.on_acknowledged(True)
+
+    def cancelled(self) -> None:
+        """A CANCEL came and was answered."""
+        if self.respond(487):
+            self._gone(self.on_cancel)
+
+    def confirmed(self, prack: Request, rack: RAck) -> bool:
+        """A PRACK came. False when there is nothing that it confirms."""
+        if self._reliable is None or not self._reliable.answers.confirmed(rack):
+            return False
+        self._server.wheel.place(self._reliable)
+        if self.on_confirmed is not None:
+            self.on_confirmed(prack)
+        while self._reliable.queue and self._reliable.answers.waiting is None and not self.is_over:
+            answer = self._reliable.queue.popleft()
+            if answer[0] < 200:
+                self._answer_reliably(answer)
+            else:
+                self._reliable.stop()
+                self._answer(*answer)
+        return True
+
+    def unheard(self) -> None:
+        """Nobody confirmed a reliable answer (RFC 3262 §3)."""
+        self._server.counters.refuse("unacknowledged")
+        if self.respond(504):
+            self._gone(self.on_unheard or self.on_cancel)
+
+    def on_time(self, now: float) -> None:
+        """`due` has come."""
+        machine = self._machine
+        data = machine.on_time(now)
+        if data is not None:
+            self._server.send_answer(self._flow, self._peer, data, self.request)
+            return
+        if machine.state is State.TERMINATED:
+            unacknowledged = isinstance(machine, ServerInvite) and not machine.is_acknowledged
+            self._server.ended(self)
+            if unacknowledged:
+                self._server.counters.refuse("unacknowledged")
+                if self.on_acknowledged is not None:
+                    self.on_acknowledged(False)
+
+    def send_reliably_again(self, data: bytes) -> None:
+        """One that was not confirmed yet."""
+        self._server.send_answer(self._flow, self._peer, data, self.request)
+
+    def _answer(
+        self, status: int, reason: str | None, headers: Iterable[tuple[str, str]], body: bytes, content_type: str | None
+    ) -> bytes:
+        data = self._server.written(self, status, reason, headers, body, content_type)
+        self._machine.respond(status, data, self._server.now())
+        self._server.send_answer(self._flow, self._peer, data, self.request)
+        self._server.moved(self)
+        return data
+
+    def _answer_reliably(self, answer: _Answer) -> None:
+        assert self._reliable is not None
+        status, reason, headers, body, content_type = answer
+        numbered = [*headers, ("Require", OPTION), ("RSeq", str(self._reliable.answers.rseq + 1))]
+        data = self._answer(status, reason, numbered, body, content_type)
+        self._reliable.answers.sent(data, self._server.now())
+        self._reliable.has_body = bool(body)
+        self._server.wheel.place(self._reliable)
+        self._server.expects(self)
+
+    def _gone(self, told: Callable[[], None] | None) -> None:
+        if told is not None:
+            told()
+
+
+class _Reliable:
+    """The reliable answers of one INVITE in the wheel, and what waits behind them. Few calls have one."""
+
+    __slots__ = ("_incoming", "_server", "answers", "has_body", "queue", "tick")
+
+    def __init__(self, incoming: IncomingRequest, server: Server) -> None:
+        self._incoming = incoming
+        self._server = server
+        self.answers = ReliableAnswers(server.timers, server.first_rseq())
+        self.queue: deque[_Answer] = deque()
+        self.has_body = False
+        self.tick = 0
+
+    @property
+    def due(self) -> float:
+        return self.answers.due
+
+    @due.setter
+    def due(self, value: float) -> None:
+        self.answers.due = value
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a 2xx has to wait."""
+        return bool(self.queue) or (self.has_body and self.answers.waiting is not None)
+
+    def stop(self) -> None:
+        self.queue.clear()
+        self.answers.stop()
+        self._server.wheel.place(self)
+
+    def on_time(self, now: float) -> None:
+        data = self.answers.on_time(now)
+        if data is not None:
+            self._incoming.send_reliably_again(data)
+        elif self.answers.is_given_up:
+            self._incoming.unheard()

@@ -1,0 +1,353 @@
+"""The requests of others: which are new, which are refused before anybody is bothered, and what repetitions get.
+
+Sources: RFC 3261 §8.2, §9.2, §17.2.3, §18.2; RFC 3262 §3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+from ringback.clock import Randomness
+from ringback.protocols.sip.errors import SipMalformed
+from ringback.protocols.sip.matching import Key, answer_port, answered_key, came_by_us, merged_key, server_key
+from ringback.protocols.sip.message import Request, Response, response_to
+from ringback.protocols.sip.reliable import parse_rack
+from ringback.protocols.sip.transactions import Timers
+from ringback.sip.connections import Connections
+from ringback.sip.counters import Reason, SipCounters
+from ringback.sip.incoming import IncomingRequest
+from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits
+from ringback.sip.needs import Flow, Peer, SipHandler
+from ringback.sip.wheel import Wheel
+
+KNOWN_METHODS: Final = frozenset({
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO", "REFER",
+    "MESSAGE", "UPDATE",
+})  # fmt: skip
+_Refusal: TypeAlias = tuple[Reason, int, list[tuple[str, str]]]
+_ALWAYS: Final = ("INVITE", "ACK", "CANCEL", "PRACK", "OPTIONS")
+
+
+class Server:
+    """The server side of one endpoint."""
+
+    def __init__(
+        self,
+        handler: SipHandler,
+        *,
+        name: str,
+        limits: SipLimits,
+        timers: Timers,
+        counters: SipCounters,
+        wheel: Wheel,
+        randomness: Randomness,
+        methods: Iterable[str] | None,
+        extensions: Iterable[str],
+        ways: Connections,
+        open_again: Callable[[SipAddress, bytes], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.timers = timers
+        self.counters = counters
+        self.wheel = wheel
+        self.now = asyncio.get_running_loop().time
+        self.is_draining = False
+        self.calls = 0
+        """INVITEs that wait for their final answer."""
+        self.allow = ", ".join(dict.fromkeys((*_ALWAYS, *(methods if methods is not None else sorted(KNOWN_METHODS)))))
+        self._handler = handler
+        self._name = name
+        self._limits = limits
+        self._randomness = randomness
+        self._methods = None if methods is None else frozenset(methods)
+        self._extensions = {one.lower() for one in extensions}
+        self._supported = ", ".join(extensions)
+        self._ways = ways
+        self._open_again = open_again
+        self._failed = failed
+        self._secret = randomness.bytes(16)
+        self._known: dict[Key, IncomingRequest] = {}
+        self._unanswered: dict[Key, IncomingRequest] = {}
+        self._answered: dict[Key, IncomingRequest] = {}
+
+    @property
+    def transactions(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
+
+    # -- what comes -------------------------------------------------------------------------------------------------
+
+    def on_request(self, request: Request, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        """One request, whole and sound. Raises SipMalformed for what nobody could answer."""
+        request.came_from(source.host, source.port)
+        if not flow.is_reliable:
+            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        method = request.method
+        if method == "ACK":
+            self._on_ack(request, source)
+            return
+        key = server_key(request, method)
+        known = self._known.get(key)
+        if known is not None:
+            known.repeated()
+        elif method == "CANCEL":
+            self._on_cancel(request, flow, peer, source)
+        else:
+            self._on_new(request, key, flow, peer, source)
+
+    def on_malformed(self, malformed: SipMalformed, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        """A message that breaks the grammar: answered where enough of it could be read."""
+        self.counters.refuse("malformed")
+        request = malformed.request
+        if request is None or request.method == "ACK":
+            return
+        request.came_from(source.host, source.port)
+        if not flow.is_reliable:
+            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        self._refuse(request, flow, peer, malformed.status, malformed.reason)
+
+    def on_oversize(self, request: Request, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        """The beginning of a message that is too long."""
+        request.came_from(source.host, source.port)
+        if not flow.is_reliable:
+            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        self._refuse(request, flow, peer, 513)
+
+    def _on_ack(self, ack: Request, source: SipAddress) -> None:
+        invite = self._known.get(server_key(ack, "INVITE"))
+        if invite is None:
+            invite = self._answered.get(answered_key(ack, ack.to_tag, ack.cseq.number))
+        if invite is not None:
+            invite.acknowledged()
+            if not invite.is_accepted:
+                return
+        self._handler.on_ack(ack, source)
+
+    def _on_cancel(self, cancel: Request, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        """§9.2. Not remembered: a repetition finds the INVITE as it is, and gets the same answer."""
+        invite = self._known.get(server_key(cancel, "INVITE"))
+        if invite is not None and (invite.source.host != source.host or invite.request.from_tag != cancel.from_tag):
+            self.counters.refuse("forged")
+            invite = None
+        elif invite is None:
+            self.counters.refuse("unmatched_cancel")
+        if invite is None:
+            self._refuse(cancel, flow, peer, 481)
+            return
+        self._send_stateless(response_to(cancel, 200, to_tag=invite.to_tag), cancel, flow, peer)
+        invite.cancelled()
+
+    def _on_prack(self, prack: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        try:
+            rack = parse_rack(prack.headers.get("RAck"))
+        except SipMalformed as malformed:
+            self._refuse(prack, flow, peer, 400, malformed.reason)
+            return
+        invite = self._answered.get(answered_key(prack, prack.to_tag, rack.number))
+        incoming = IncomingRequest(self, prack, flow, peer, source, now=self.now())
+        self._remember(incoming, key, None)
+        # The answer goes first: what waited for the PRACK may be sent while it is looked at.
+        answers = invite.reliable_answers if invite is not None else None
+        if invite is None or answers is None or rack.method != "INVITE" or rack.rseq != answers.waiting:
+            self.counters.refuse("unmatched_prack")
+            incoming.respond(481)
+            return
+        incoming.respond(200)
+        invite.confirmed(prack, rack)
+
+    def _on_new(self, request: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        merged = merged_key(request)
+        refusal = self._refusal(request, merged)
+        if refusal is not None:
+            reason, status, headers = refusal
+            self.counters.refuse(reason)
+            self._refuse(request, flow, peer, status, headers=headers)
+            return
+        method = request.method
+        if method == "PRACK":
+            self._on_prack(request, key, flow, peer, source)
+            return
+        if method == "OPTIONS" and (self._methods is None or "OPTIONS" not in self._methods):
+            self._refuse(request, flow, peer, 200, headers=self._abilities())
+            return
+        incoming = IncomingRequest(self, request, flow, peer, source, now=self.now())
+        self._remember(incoming, key, merged)
+        try:
+            self._handler.on_request(incoming)
+        except Exception as error:  # noqa: BLE001 whatever it is, the caller gets an answer and the loop goes on
+            self._failed(error)
+            incoming.respond(500)
+        if method == "INVITE" and not incoming.was_answered:
+            incoming.respond(100)
+
+    # -- what is refused here ---------------------------------------------------------------------------------------
+
+    def _refusal(self, request: Request, merged: Key | None) -> _Refusal | None:
+        """Why nobody is bothered with this request, with the status and what explains it."""
+        outside = merged is not None
+        found = self._astray(request, merged) if outside else None
+        return found or self._not_understood(request) or self._overload(request.method, outside=outside)
+
+    def _astray(self, request: Request, merged: Key | None) -> _Refusal | None:
+        """It came too far, twice, or back (§8.2.2.2, §16.3). Within a dialog it is where it belongs."""
+        if request.max_forwards == 0 and request.method != "OPTIONS":
+            return "hops", 483, []
+        if merged in self._unanswered:
+            return "merged", 482, []
+        if not self._limits.takes_own_requests and came_by_us(request, self._ways.places):
+            return "loop", 482, []
+        return None
+
+    def _not_understood(self, request: Request) -> _Refusal | None:
+        """Method and extensions (§8.2.1, §8.2.2.3)."""
+        method = request.method
+        if method not in KNOWN_METHODS:
+            return "method", 501, [("Allow", self.allow)]
+        if self._methods is not None and method not in self._methods and method not in {"OPTIONS", "PRACK"}:
+            return "method", 405, [("Allow", self.allow)]
+        required = request.headers.elements("Require")
+        unknown = [one for one in required if one.lower() not in self._extensions]
+        return ("extension", 420, [("Unsupported", ", ".join(unknown))]) if unknown else None
+
+    def _overload(self, method: str, *, outside: bool) -> _Refusal | None:
+        busy: Reason
+        if self.is_draining and outside:
+            busy = "draining"
+        elif method == "INVITE" and outside and self.calls >= self._limits.calls:
+            busy = "calls"
+        elif len(self._known) >= self._limits.transactions:
+            busy = "transactions"
+        else:
+            return None
+        return busy, 503, [("Retry-After", str(self._limits.retry_after_seconds))]
+
+    def _abilities(self) -> list[tuple[str, str]]:
+        return [("Allow", self.allow), ("Accept", "application/sdp"), ("Supported", self._supported)]
+
+    def _refuse(
+        self,
+        request: Request,
+        flow: Flow,
+        peer: Peer,
+        status: int,
+        reason: str | None = None,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Answers without remembering anything (§8.2.7): a repetition is refused in the same words, tag included."""
+        seed = "\n".join((request.via.branch, request.headers.get("Call-ID") or "", request.headers.get("CSeq") or ""))
+        tag = hashlib.blake2b(seed.encode("utf-8", "surrogateescape"), digest_size=8, key=self._secret).hexdigest()
+        try:
+            response = response_to(request, status, reason, to_tag=tag, headers=headers)
+        except (SipMalformed, ValueError):
+            return  # not even To can be read
+        self._send_stateless(response, request, flow, peer)
+
+    def _send_stateless(self, response: Response, request: Request, flow: Flow, peer: Peer) -> None:
+        response.headers.add("Server", self._name)
+        self.send_answer(flow, peer, response.encode(), request)
+
+    # -- for transactions -------------------------------------------------------------------------------------------
+
+    def new_tag(self) -> str:
+        """64 bits that nobody can guess (§19.3)."""
+        return self._randomness.bytes(8).hex()
+
+    def first_rseq(self) -> int:
+        """1 to 2**31-1, with room for those that follow (RFC 3262 §3)."""
+        return int.from_bytes(self._randomness.bytes(4), "big") % (2**30) + 1
+
+    def written(
+        self,
+        incoming: IncomingRequest,
+        status: int,
+        reason: str | None,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+    ) -> bytes:
+        """The bytes of an answer, with what every answer of ours says. Raises ValueError."""
+        request = incoming.request
+        response = response_to(
+            request, status, reason, to_tag=incoming.to_tag, headers=headers, body=body, content_type=content_type
+        )
+        made = response.headers
+        if 100 < status < 300 and request.method == "INVITE":
+            own = made.get("Contact")
+            if own is None:
+                made.add("Contact", f"<{self._ways.contact_of(incoming.flow, incoming.peer)}>")
+            elif HERE in own:
+                made.put("Contact", self._ways.with_place(own, incoming.flow, incoming.peer))
+        if status > 100:
+            made.add("Server", self._name)
+        return response.encode()
+
+    def send_answer(self, flow: Flow, peer: Peer, data: bytes, request: Request) -> None:
+        """Back the way that the request came; where that is gone, to its Via (§18.2.2)."""
+        self.counters.sent += 1
+        if flow.send(data, peer):
+            return
+        if not flow.is_reliable or not flow.is_closed:
+            self.counters.refuse("unsendable")
+            return
+        via = request.via
+        transport = flow.local.transport
+        host = via.received or via.host
+        self._open_again(SipAddress(transport, host, via.port or DEFAULT_PORTS[transport]), data)
+
+    def moved(self, incoming: IncomingRequest) -> None:
+        """It was answered, or its ACK came."""
+        self.wheel.place(incoming)
+        if not incoming.is_over:
+            return
+        self._settle(incoming)
+        if incoming.is_accepted:
+            self.expects(incoming)
+        if incoming.is_terminated:
+            self.ended(incoming)
+
+    def expects(self, incoming: IncomingRequest) -> None:
+        """A PRACK, or the ACK to a 2xx, will name this INVITE by its dialog."""
+        self._answered[self._answered_key(incoming)] = incoming
+
+    def ended(self, incoming: IncomingRequest) -> None:
+        """It is forgotten."""
+        self._settle(incoming)
+        key, _ = incoming.keys
+        if key is not None and self._known.get(key) is incoming:
+            del self._known[key]
+        if self._answered and incoming.request.method == "INVITE":
+            answered = self._answered_key(incoming)
+            if self._answered.get(answered) is incoming:
+                del self._answered[answered]
+
+    def _settle(self, incoming: IncomingRequest) -> None:
+        """It waits for no answer any more."""
+        _, merged = incoming.keys
+        if merged is not None and self._unanswered.get(merged) is incoming:
+            del self._unanswered[merged]
+            if incoming.request.method == "INVITE":
+                self.calls -= 1
+
+    def _remember(self, incoming: IncomingRequest, key: Key, merged: Key | None) -> None:
+        incoming.begin(key, merged)
+        self._known[key] = incoming
+        if merged is not None:
+            self._unanswered[merged] = incoming
+            if incoming.request.method == "INVITE":
+                self.calls += 1
+        self.wheel.place(incoming)
+
+    def _answered_key(self, incoming: IncomingRequest) -> Key:
+        request = incoming.request
+        return answered_key(request, incoming.to_tag, request.cseq.number)
+
+    async def quiet(self, seconds: float) -> None:
+        """Waits until every request is answered and every answer acknowledged, but not longer than that."""
+        until = self.now() + seconds
+        # Looked at now and then: this happens once in a process, and an event would cost each call something.
+        while self.now() < until and any(one.wants_more for one in self._known.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

@@ -1,0 +1,178 @@
+"""UDP sockets and connections over TCP and TLS: bytes of the network, cut into messages."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final, cast
+
+from ringback.protocols.sip.errors import SipMalformed
+from ringback.protocols.sip.framing import KEEPALIVE, PONG, StreamFramer
+from ringback.protocols.sip.transactions import NEVER
+from ringback.sip.counters import Reason
+from ringback.sip.model import SipAddress, Transport
+from ringback.sip.needs import Owner, Peer
+
+_SOCKET_BUFFER: Final = 8 << 20
+_LOOK_SECONDS: Final = 5.0
+
+
+def address_of(transport: Transport, peer: Peer | None) -> SipAddress:
+    """The address of a socket. IPv4 within IPv6 is shown as IPv4."""
+    if not peer:
+        return SipAddress(transport, "", 0)
+    host = str(peer[0])
+    return SipAddress(transport, host[7:] if host.startswith("::ffff:") and "." in host else host, int(peer[1]))
+
+
+class UdpFlow(asyncio.DatagramProtocol):
+    """One UDP socket."""
+
+    is_reliable = False
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._transport: asyncio.DatagramTransport | None = None
+        self.local = SipAddress("udp", "", 0)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is bound. Its buffers are large: a burst of calls waits there while the loop is busy."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+        self.local = address_of("udp", transport.get_extra_info("sockname"))
+        bound = transport.get_extra_info("socket")
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            bound.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
+
+    def datagram_received(self, data: bytes, addr: Peer) -> None:
+        """One datagram."""
+        self._owner.on_data(data, self, addr, address_of("udp", addr))
+
+    def error_received(self, exc: Exception) -> None:
+        """Somebody's port is closed (ICMP). Which of our messages it was is not said, so timers find out."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 asyncio fixes the names
+        """Closed by us."""
+        self._transport = None
+
+    def send(self, data: bytes, peer: Peer) -> bool:
+        """Sends one datagram. False when it cannot go there at all: too long, or no such address."""
+        if self._transport is None:
+            return False
+        try:
+            self._transport.sendto(data, peer)
+        except (OSError, ValueError, OverflowError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Sends nothing any more."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class StreamFlow(asyncio.Protocol):
+    """One connection, TCP or TLS, opened by either side."""
+
+    is_reliable = True
+
+    def __init__(self, owner: Owner, transport: Transport, *, opened_by_us: bool) -> None:
+        self._owner = owner
+        self._kind: Transport = transport
+        self._opened_by_us = opened_by_us
+        self._transport: asyncio.Transport | None = None
+        self._framer = StreamFramer(owner.limits.message_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._begun_at: float | None = None
+        self._peer: Peer = ()
+        self._is_known = False
+        self.local = SipAddress(transport, "", 0)
+        self.peer = SipAddress(transport, "", 0)
+        self.due: float = NEVER
+        self.tick = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection, and with TLS its handshake, is made."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._peer = transport.get_extra_info("peername") or ()
+        self.local = address_of(self._kind, transport.get_extra_info("sockname"))
+        self.peer = address_of(self._kind, self._peer)
+        self._is_known = self._owner.on_connected(self, self.peer, opened_by_us=self._opened_by_us)
+        if not self._is_known:
+            self._transport.abort()
+            return
+        self._look_again(self._loop.time())
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes: parts of messages, or several of them."""
+        self._heard_at = self._loop.time()
+        try:
+            messages = self._framer.feed(data)
+        except SipMalformed as malformed:  # where the next message begins is not known any more (RFC 3261 §18.3)
+            self.refuse("oversize" if malformed.status == 513 else "malformed")
+            return
+        if messages:
+            self._begun_at = None
+        for message in messages:
+            if message is KEEPALIVE:
+                self.send(PONG)  # RFC 5626 §3.5.1
+            else:
+                self._owner.on_data(message, self, self._peer, self.peer)
+
+    def eof_received(self) -> bool:
+        """The other side sends nothing any more, so it hears nothing any more either."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 asyncio fixes the names
+        """It is gone, whoever closed it."""
+        self._transport = None
+        self.due = NEVER
+        self._owner.wheel.place(self)
+        if self._is_known:
+            self._owner.on_lost(self, self.peer, opened_by_us=self._opened_by_us)
+
+    def send(self, data: bytes, peer: Peer = ()) -> bool:  # noqa: ARG002 a connection has one other side
+        """Sends one message. False when the connection is closed."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._owner.limits.unsent_bytes:
+            self.refuse("slow")
+        return True
+
+    def refuse(self, reason: Reason) -> None:
+        """Closes at once, and counts why."""
+        self._owner.counters.refuse(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Closes when everything is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def on_time(self, now: float) -> None:
+        """Looks whether anybody is still there."""
+        limits = self._owner.limits
+        self._begun_at = (self._begun_at or now) if not self._framer.is_idle else None
+        if self._begun_at is not None and now - self._begun_at >= limits.message_seconds:
+            self.refuse("slow")
+        elif now - self._heard_at >= limits.idle_seconds:
+            self.refuse("idle")
+        else:
+            self._look_again(now)
+
+    def _look_again(self, now: float) -> None:
+        limits = self._owner.limits
+        self.due = now + min(_LOOK_SECONDS, limits.idle_seconds, limits.message_seconds)
+        self._owner.wheel.place(self)

@@ -1,0 +1,104 @@
+"""Embedded mode with real phones: sipp as caller and callee, baresip as the phone that wakes; over UDP, TCP and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.calls.baresip import baresip
+from tests.calls.embedded_scene import PASSWORD, EmbeddedScene
+from tests.calls.forwarder import Forwarder
+from tests.calls.sipp import register, run_sipp, sipp
+
+ALICE = {"auth_user": "alice", "auth_password": PASSWORD}
+
+
+@pytest.fixture
+async def scene(sqlite_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
+    """With the subscriber alice, who calls."""
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as running:
+        await running.account("alice")
+        yield running
+
+
+def proof(user: str) -> dict[str, Any]:
+    """What a phone of sipp answers a challenge with."""
+    return {"keys": {"auth_user": user, "auth_password": PASSWORD}}
+
+
+async def test_a_phone_of_sipp_is_woken_by_a_push_and_answers(scene: EmbeddedScene, tmp_path: Path) -> None:
+    (token,) = await scene.account("bob", phones=1)
+    async with (
+        sipp(tmp_path, "phone", "127.0.0.1") as phone,
+        sipp(tmp_path, "caller_redirected", scene.address, keys=ALICE) as caller,
+    ):
+        await scene.scene.pushed(token)
+        await register(tmp_path, scene.address, "bob", phone.contact("bob"), **proof("bob"))
+        call = await caller.finished()
+        assert (call.successful, call.statuses) == (1, [401, 100, 183, 302, 180, 200, 200])
+        assert call.response(183).header("Content-Type") == "application/sdp"
+        assert (await phone.finished()).successful == 1
+    assert (await scene.scene.record()).outcome == "DEFLECTED"
+
+
+async def test_baresip_is_woken_by_a_push_and_answers(scene: EmbeddedScene, tmp_path: Path) -> None:
+    (token,) = await scene.account("bob", phones=1)
+    async with sipp(tmp_path, "caller_redirected", scene.address, keys=ALICE, talk=500) as caller:
+        await scene.scene.pushed(token)
+        async with baresip(tmp_path, scene.address, "bob") as phone:
+            await phone.until_registered()
+            call = await caller.finished()
+            assert call.successful == 1
+            await phone.until_ended()
+    record = await scene.scene.record()
+    assert (record.outcome, record.pushes) == ("DEFLECTED", 1)
+
+
+async def test_baresip_that_is_there_is_called_at_once(scene: EmbeddedScene, tmp_path: Path) -> None:
+    await scene.account("bob", phones=1)
+    async with baresip(tmp_path, scene.address, "bob") as phone:
+        await phone.until_registered()
+        call = await run_sipp(tmp_path, "caller_redirected", scene.address, keys=ALICE)
+        assert call.successful == 1
+        assert 183 not in call.statuses
+    assert scene.scene.apns.received == []
+
+
+async def test_a_phone_and_a_caller_behind_tcp(scene: EmbeddedScene, tmp_path: Path) -> None:
+    (token,) = await scene.account("bob", phones=1)
+    refused = {"keys": ALICE, "status": 302, "transport": "tcp"}
+    async with sipp(tmp_path, "caller_digest_refused_401", scene.address, **refused) as caller:
+        await scene.scene.pushed(token)
+        await register(
+            tmp_path, scene.address, "bob", "<sip:bob@127.0.0.1:9;transport=tcp>", transport="tcp", **proof("bob")
+        )
+        call = await caller.finished()
+    assert call.successful == 1
+    assert call.response(302).header("Contact") == "<sip:bob@127.0.0.1:9;transport=tcp>;q=1.0"
+
+
+async def test_a_line_that_loses_and_doubles_one_datagram_in_ten(scene: EmbeddedScene, tmp_path: Path) -> None:
+    names = [f"bob{number}" for number in range(10)]
+    for name in names:
+        await scene.account(name, phones=0)
+    host = scene.address
+    async with Forwarder.start(host, lost=0.1, doubled=0.1, seed=5) as line, sipp(
+        tmp_path, "phone", "127.0.0.1", calls=len(names)
+    ) as phone:
+        made = await asyncio.gather(
+            *(register(tmp_path, line.address, name, phone.contact(name), **proof(name)) for name in names)
+        )
+        assert [one.successful for one in made] == [1] * len(names)
+        call = await run_sipp(
+            tmp_path, "caller_redirected", line.address, callees=names, calls=len(names), keys=ALICE
+        )
+        assert (call.successful, call.failed) == (len(names), 0)
+        assert line.lost > 0
+        assert line.doubled > 0
+    for name in names:
+        assert (await scene.scene.record(f"{name}@example.com")).outcome == "DEFLECTED"
+

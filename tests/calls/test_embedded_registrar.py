@@ -1,0 +1,256 @@
+"""REGISTER over SIP: who may, what is kept, what is answered (RFC 3261 §10.3, RFC 5626, RFC 8599)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ringback.push import PushToken
+from tests.calls.embedded_scene import EmbeddedScene, ScriptedPhone, contacts
+from tests.calls.peer import Message
+from tests.calls.scene import BUNDLE, DOMAIN
+
+
+@pytest.fixture
+async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
+    """With the subscribers bob and eve."""
+    async with EmbeddedScene.start(tmp_path, database_url) as running:
+        await running.account("bob")
+        await running.account("eve")
+        yield running
+
+
+@pytest.fixture
+async def bob(scene: EmbeddedScene) -> AsyncIterator[ScriptedPhone]:
+    """A phone of bob."""
+    async with scene.phone("bob") as phone:
+        yield phone
+
+
+async def tokens_of(scene: EmbeddedScene, user: str) -> list[PushToken]:
+    """What a user's phones can be woken with."""
+    served = scene.scene.served
+    return await served.installation.store.read(served.rooms.push.tokens.of_user, user)
+
+
+async def asked(phone: ScriptedPhone) -> list[str]:
+    """Which bindings there are, as a REGISTER without Contact tells."""
+    answer = await phone.register(contact="", expires=None, call_id=f"query-{phone.registration}")
+    assert answer.status == 200
+    return contacts(answer)
+
+
+async def test_a_phone_registers_asks_and_goes(bob: ScriptedPhone) -> None:
+    made = await bob.register(expires=600)
+    assert made.status == 200
+    assert contacts(made) == [bob.contact]
+    assert f'+sip.instance="{bob.instance}"' in made.get("Contact")
+    assert "expires=600" in made.get("Contact") or "expires=599" in made.get("Contact")
+    assert made.get("Date").endswith("GMT")
+    assert await asked(bob) == [bob.contact]
+    gone = await bob.register(expires=0)
+    assert (gone.status, gone.all("Contact")) == (200, [])
+    assert await asked(bob) == []
+
+
+async def test_nothing_is_told_or_kept_without_a_proof(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    refused = await bob.register(proven=False)
+    assert refused.status == 401
+    challenges = refused.all("WWW-Authenticate")
+    assert ["SHA-256" in value for value in challenges] == [True, False]
+    assert all(f'realm="{DOMAIN}"' in value for value in challenges)
+    async with scene.phone("bob", "wrong") as stranger:
+        assert (await stranger.register()).status == 401
+    assert await asked(bob) == []
+
+
+async def test_who_is_not_there_is_answered_as_a_wrong_password_is(scene: EmbeddedScene) -> None:
+    async with scene.phone("nobody") as nobody, scene.phone("bob", "wrong") as wrong:
+        answers = [await nobody.register(), await wrong.register()]
+    assert [answer.status for answer in answers] == [401, 401]
+    assert [len(answer.all("WWW-Authenticate")) for answer in answers] == [2, 2]
+
+
+async def test_a_register_for_somebody_else_is_refused(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    async with scene.phone("eve") as eve:
+        answer = await eve.request(
+            "REGISTER", f"sip:{DOMAIN}", {"Contact": f"<{eve.contact}>"}, to=f"<sip:bob@{DOMAIN}>", user="eve"
+        )
+    assert answer.status == 403
+    assert await asked(bob) == []
+
+
+async def test_a_disabled_subscriber_registers_no_more(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    await scene.scene.disable("bob")
+    assert (await bob.register()).status == 401
+
+
+async def test_too_many_wrong_passwords_are_not_looked_at(scene: EmbeddedScene) -> None:
+    async with scene.phone("bob", "wrong") as stranger:
+        statuses = [(await stranger.register()).status for _ in range(12)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 403
+
+
+async def test_another_domain_is_not_served(bob: ScriptedPhone) -> None:
+    answer = await bob.request(
+        "REGISTER", "sip:example.net", {"Contact": f"<{bob.contact}>"}, to="<sip:bob@example.net>", proven=False
+    )
+    assert answer.status == 401
+    proven = await bob.request("REGISTER", "sip:example.net", to="<sip:bob@example.net>")
+    assert proven.status == 401
+
+
+@pytest.mark.parametrize(
+    ("contact", "expires", "status"),
+    [
+        ("<tel:+4312345>", 600, 400),
+        (f"<sip:alice@{DOMAIN}>", 600, 400),
+        ("<sip:bob@192.0.2.1?Subject=x>", 600, 400),
+        ("*", 600, 400),
+        ("<sip:bob@192.0.2.1>", 10, 423),
+    ],
+)
+async def test_what_cannot_be_a_binding_is_refused(
+    bob: ScriptedPhone, contact: str, expires: int, status: int
+) -> None:
+    answer = await bob.register(contact=contact, expires=expires)
+    assert answer.status == status
+    assert answer.get("Min-Expires") == ("60" if status == 423 else "")
+    assert await asked(bob) == []
+
+
+async def test_a_phone_is_not_where_the_registrar_is(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    assert (await bob.register(contact=f"<sip:bob@{scene.address}>")).status == 400
+
+
+async def test_all_or_nothing(bob: ScriptedPhone) -> None:
+    answer = await bob.register(contact=f"<{bob.contact}>, <tel:+4312345>")
+    assert answer.status == 400
+    assert await asked(bob) == []
+
+
+async def test_a_lifetime_that_is_too_long_is_shortened(bob: ScriptedPhone) -> None:
+    answer = await bob.register(expires=100_000)
+    assert "expires=3600" in answer.get("Contact") or "expires=3599" in answer.get("Contact")
+
+
+async def test_a_register_that_was_overtaken_changes_nothing(bob: ScriptedPhone) -> None:
+    assert (await bob.register(cseq=10)).status == 200
+    late = await bob.register(expires=0, cseq=9)
+    assert late.status == 500
+    assert await asked(bob) == [bob.contact]
+
+
+async def test_path_is_not_supported_and_says_so_when_it_is_required(bob: ScriptedPhone) -> None:
+    fields = {"Contact": f"<{bob.contact}>", "Require": "path", "Path": "<sip:edge.example.com;lr>"}
+    answer = await bob.request("REGISTER", f"sip:{DOMAIN}", fields, to=f"<sip:{bob.aor}>")
+    assert (answer.status, answer.get("Unsupported")) == (420, "path")
+
+
+async def test_a_phone_that_moved_is_one_binding(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    await bob.register()
+    async with scene.phone("bob") as moved:
+        moved.instance = bob.instance
+        assert contacts(await moved.register()) == [moved.contact]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("MESSAGE", 405), ("SUBSCRIBE", 489), ("PUBLISH", 405), ("BYE", 481), ("OPTIONS", 200), ("NONSENSE", 501)],
+)
+async def test_other_methods_are_answered_as_a_registrar_does(
+    bob: ScriptedPhone, method: str, status: int
+) -> None:
+    answer = await bob.request(method, f"sip:bob@{DOMAIN}", {"Event": "reg"}, proven=False)
+    assert answer.status == status
+    if status in {405, 200}:
+        assert "REGISTER" in answer.get("Allow")
+        assert "NOTIFY" not in answer.get("Allow")
+
+
+# RFC 8599 -------------------------------------------------------------------------------------------------------------
+
+
+def services(answer: Message) -> list[str]:
+    return answer.all("Feature-Caps")
+
+
+async def test_a_phone_that_can_be_pushed_is_told_so_and_its_push_token_stays(
+    scene: EmbeddedScene, bob: ScriptedPhone
+) -> None:
+    made = await bob.register(scene.pn())
+    assert made.status == 200
+    assert services(made) == ['*;+sip.pns="apns"']
+    assert contacts(made) == [bob.contact + scene.pn()]  # as the phone wrote it
+    (token,) = await tokens_of(scene, "bob")
+    assert (token.app_id, token.kind, token.push_token, token.sip_instance) == (
+        "bank", "apns-voip", "ab" * 32, bob.instance,
+    )  # fmt: skip
+    assert services(await bob.register(expires=0)) == []
+    assert len(await tokens_of(scene, "bob")) == 1
+
+
+async def test_nobody_else_is_shown_a_push_token(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    await bob.register(scene.pn())
+    async with scene.phone("bob") as other:
+        assert await asked(other) == [bob.contact]
+
+
+async def test_a_phone_may_have_push_tokens_for_ringing_and_for_showing(
+    scene: EmbeddedScene, bob: ScriptedPhone
+) -> None:
+    prid = f"{'ab' * 32}:voip&{'cd' * 32}:remote"
+    assert (await bob.register(scene.pn(prid, ".remote&voip"))).status == 200
+    stored = {token.kind: token.push_token for token in await tokens_of(scene, "bob")}
+    assert stored == {"apns-voip": "ab" * 32, "apns": "cd" * 32}
+
+
+async def test_a_phone_may_ask_which_push_services_there_are(bob: ScriptedPhone) -> None:
+    assert services(await bob.register(";pn-provider")) == ['*;+sip.pns="apns"']
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        ";pn-provider=fcm;pn-prid=token;pn-param=project",
+        f";pn-provider=apns;pn-prid={'ab' * 32};pn-param=OTHERTEAM1.{BUNDLE}.voip",
+        f";pn-provider=apns;pn-prid={'ab' * 32};pn-param=TEAM.com.example.stranger.voip",
+        f";pn-provider=apns;pn-prid={'ab' * 32}",
+        ";pn-provider=acme;pn-prid=x",
+        ";pn-provider=webpush;pn-prid=https%3A%2F%2Fpush.example.org%2Fx",
+    ],
+)
+async def test_who_names_a_push_service_of_nobody_here_is_told_and_not_kept(
+    scene: EmbeddedScene, bob: ScriptedPhone, parameters: str
+) -> None:
+    answer = await bob.register(parameters)
+    assert (answer.status, answer.start) == (555, "SIP/2.0 555 Push Notification Service Not Supported")
+    assert await asked(bob) == []
+    assert await tokens_of(scene, "bob") == []
+
+
+async def test_what_is_no_push_token_is_refused(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    assert (await bob.register(scene.pn("not-hex"))).status == 555
+
+
+async def test_a_phone_without_push_token_is_bound_and_not_pushed(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    answer = await bob.register(f";pn-provider=apns;pn-param={scene.scene.apns.key.team_id}.{BUNDLE}.voip")
+    assert (answer.status, services(answer)) == (200, ['*;+sip.pns="apns"'])
+    assert await tokens_of(scene, "bob") == []
+
+
+async def test_a_phone_that_wakes_itself_is_told_when(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    contact = f'<{bob.contact}{scene.pn()}>;+sip.instance="{bob.instance}";+sip.pnsreg'
+    answer = await bob.register(contact=contact, expires=3600)
+    assert services(answer) == ['*;+sip.pns="apns";+sip.pnsreg="130"']
+    assert services(await bob.register(contact=contact, expires=200)) == ['*;+sip.pns="apns"']
+
+
+async def test_a_phone_gets_a_name_for_its_peers(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    (first,) = services(await bob.register(scene.pn() + ";pn-purr"))
+    (again,) = services(await bob.register(scene.pn() + ";pn-purr"))
+    assert first == again
+    assert first.startswith('*;+sip.pns="apns";+sip.pnspurr="')

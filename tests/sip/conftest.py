@@ -1,0 +1,70 @@
+"""Endpoints with real sockets, with short timers, on both loops; closed when a test is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import pytest
+import uvloop
+
+from ringback.sip import SipAddress, SipEndpoint, SipLimits, Timers
+from tests.sip.peers import Handler, StreamPeer, UdpPeer
+
+MakeEndpoint: TypeAlias = Callable[..., SipEndpoint]
+MakePeer: TypeAlias = Callable[[SipAddress], Awaitable[UdpPeer]]
+ON_BOTH_LOOPS = {"test_udp.py", "test_streams.py"}
+SHORT = Timers(t1=0.05, t2=0.2, t4=0.1)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server runs on uvloop; where sockets matter the tests run on asyncio's own loop as well."""
+    if item.path.name in ON_BOTH_LOOPS:
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def make_endpoint() -> AsyncIterator[MakeEndpoint]:
+    """`make_endpoint(handler, **limits_and_options)`: limits by their names, everything else is the endpoint's."""
+    made: list[SipEndpoint] = []
+
+    def make(handler: Any = None, **options: Any) -> SipEndpoint:
+        limits = {name: options.pop(name) for name in list(options) if name in SipLimits.__struct_fields__}
+        limits = {"messages_per_second": 0, **limits}
+        options = {"timers": SHORT, "name": "Ringback", **options}
+        made.append(SipEndpoint(handler or Handler(), limits=SipLimits(**limits), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+async def peer_of() -> AsyncIterator[MakePeer]:
+    """`await peer_of(address)`: a plain UDP socket that speaks to it."""
+    made: list[UdpPeer] = []
+
+    async def make(to: SipAddress) -> UdpPeer:
+        made.append(await UdpPeer.open(to))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., Awaitable[StreamPeer]]]:
+    """`await connect(address, tls=…)`: a connection to it."""
+    made: list[StreamPeer] = []
+
+    async def make(to: SipAddress, **options: Any) -> StreamPeer:
+        made.append(await StreamPeer.open(to, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
