@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, engine, footprint, jwe, million, mobile, push, sip, verify, writes
+from bench import activation, calls, engine, footprint, jwe, million, mobile, push, sip, verify, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -28,6 +28,9 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "push": push.whole_path,
     "call-push": push.calls_among_messages,
     "sip-hold": sip.calls_held_and_given_back,
+    "calls-held": calls.held_calls,
+    "early-media": calls.early_media,
+    "deflect": calls.deflection,
     "million": million.a_million_registrations,
 }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.peers.server import free_port
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -56,6 +59,23 @@ async def run_sipp(
         most_at_once=max(int(row["CurrentCall"]) for row in rows),
         seconds=_seconds(last["ElapsedTime(C)"]),
     )
+
+
+@contextlib.asynccontextmanager
+async def waiting_calls(target: str, *, rate: int, calls: int, rtp_port: int) -> AsyncIterator[None]:
+    """Calls u0, u1… of example.org at `target`, and lets them wait until the context ends."""
+    with tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder:
+        process = await asyncio.create_subprocess_exec(
+            "sipp", "-sf", str(SCENARIOS / "waiting.xml"), target, "-i", "127.0.0.1", "-p", str(free_port()),
+            "-r", str(rate), "-m", str(calls), "-l", "100000", "-nd", "-nostdin", "-key", "rtp_port", str(rtp_port),
+            "-base_cseq", "1", cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            process.kill()
+            await process.wait()
 
 
 def _seconds(elapsed: str) -> float:

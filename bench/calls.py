@@ -1,0 +1,188 @@
+"""Calls in the product's own process: how many it holds, how soon it gives them back, how even its early media is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from bench.call_server import CALLER, DOMAIN, PASSWORD, State, Task
+from bench.figure import Figure
+from bench.rtp_ear import Heard
+from bench.sipp import waiting_calls
+from ringback.softphone.sip_load import SipLoad
+from ringback.softphone.sip_load_result import SipLoadResult
+
+HELD = 20_000
+STREAMS = 1_500
+LISTEN_SECONDS = 10
+MIXED_STREAMS = 1_000
+MIXED_WRITES = 1_000
+MIXED_CALLS = 2_000
+CALLS_PER_SECOND = 200
+WAKE_AFTER_SECONDS = 0.5
+ROUNDS = 3
+_NOWHERE = 9  # the discard port: what is sent there is heard by nobody
+
+
+async def held_calls() -> list[Figure]:
+    """Memory over rest while 20,000 callers wait."""
+    async with call_server(Task(folder="", subscribers=HELD, wake_seconds=300, early_media=False)) as server:
+        before = await server.state()
+        async with waiting_calls(server.target, rate=1_000, calls=HELD, rtp_port=_NOWHERE):
+            after = await server.until_waiting(HELD)
+    return [
+        Figure(
+            name="calls-held", figure=after.megabytes - before.megabytes, unit="MB", target=250, better="lower",
+            detail=f"over {before.megabytes:.0f} MB at rest, with {after.waiting} calls that wait, each with its record"
+            " and its push",
+        )
+    ]  # fmt: skip
+
+
+async def early_media() -> list[Figure]:
+    """The worst packet of 1,500 streams."""
+    rounds: list[Heard] = []
+    used = 0.0
+    for _ in range(ROUNDS):
+        async with (
+            call_server(Task(folder="", subscribers=STREAMS, wake_seconds=120)) as server,
+            _ear() as ear,
+            waiting_calls(server.target, rate=500, calls=STREAMS, rtp_port=ear.port),
+        ):
+            before = await server.until_waiting(STREAMS)
+            rounds.append(await ear.listen())
+            used += (await server.state()).cpu_seconds - before.cpu_seconds
+    packets = sum(one.packets for one in rounds)
+    best = sorted(rounds, key=lambda one: one.worst_ms)[ROUNDS // 2]
+    return [
+        Figure(
+            name="early-media", figure=best.worst_ms, unit="ms", target=20, better="lower",
+            detail=f"the worst packet of {best.packets:,} in {best.streams} streams, {best.missing} missing; 99.9 %"
+            f" came within {best.p999_ms:.1f} ms; {used * 1e6 / packets:.1f} µs CPU each; median of {ROUNDS} rounds",
+        )
+    ]  # fmt: skip
+
+
+async def deflection() -> list[Figure]:
+    """From the REGISTER of the phone that was woken to the 302 of its caller, in the middle of everything else."""
+    p99s, details = [], []
+    for _ in range(ROUNDS):
+        subscribers = MIXED_STREAMS + MIXED_CALLS
+        async with (
+            call_server(Task("", subscribers, wake_seconds=120, writes=MIXED_WRITES)) as server,
+            waiting_calls(server.target, rate=200, calls=MIXED_STREAMS, rtp_port=_NOWHERE),
+        ):
+            before = await server.until_waiting(MIXED_STREAMS)
+            result = await _woken_calls(server)
+            after = await server.state()
+        if result.lost or result.finals.get(302) != MIXED_CALLS:
+            raise RuntimeError(f"calls were lost: {result.summary()}")
+        times = result.register_to_final_ms
+        p99s.append(result.percentile(times, 99))
+        details.append(
+            f"p50 {result.percentile(times, 50):.1f} ms, worst {max(times):.1f} ms; {MIXED_CALLS} of {MIXED_CALLS} calls"
+            f" given back at {CALLS_PER_SECOND}/s, beside {MIXED_STREAMS} streams and"
+            f" {(after.written - before.written) / result.seconds:,.0f} durable writes/s in the same process on SQLite,"
+            f" which used {(after.cpu_seconds - before.cpu_seconds) / result.seconds:.0%} of its core"
+        )
+    p99 = statistics.median(p99s)
+    return [
+        Figure(
+            name="deflect", figure=p99, unit="ms", target=10, better="lower",
+            detail=f"p99 from REGISTER to 302; {details[p99s.index(p99)]}; median of {ROUNDS} rounds",
+        )
+    ]  # fmt: skip
+
+
+async def _woken_calls(server: _Server) -> SipLoadResult:
+    loop = asyncio.get_running_loop()
+    names = [f"u{number}" for number in range(MIXED_STREAMS, MIXED_STREAMS + MIXED_CALLS)]
+    load = SipLoad(
+        ("127.0.0.1", server.port), DOMAIN, password=lambda _: PASSWORD, caller=CALLER, follows=False, expires=300
+    )
+    async with load:
+        for number, name in enumerate(names):
+            loop.call_later(number / CALLS_PER_SECOND + WAKE_AFTER_SECONDS, load.wake, name)
+        return await load.call(names, per_second=CALLS_PER_SECOND)
+
+
+class _Server:
+    """The process under load."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process = process
+        self.port = port
+        self.target = f"127.0.0.1:{port}"
+
+    async def state(self) -> State:
+        """As it is now."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        return msgspec.json.decode(await self._process.stdout.readline(), type=State)
+
+    async def until_waiting(self, calls: int) -> State:
+        """Returns when so many calls wait, and two seconds more have passed."""
+        async with asyncio.timeout(90):
+            while (await self.state()).waiting < calls:
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(2)
+        return await self.state()
+
+
+@contextlib.asynccontextmanager
+async def call_server(task: Task) -> AsyncIterator[_Server]:
+    """`bench.call_server` on the first core, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="ringback-calls-") as folder:
+        task = msgspec.structs.replace(task, folder=folder)
+        arguments = ("bench.call_server", msgspec.json.encode(task).decode())
+        async with _module(*arguments, core=min(os.sched_getaffinity(0))) as (process, port):
+            yield _Server(process, port)
+
+
+class _Ear:
+    """What listens to early media, in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process = process
+        self.port = port
+
+    async def listen(self) -> Heard:
+        """For some seconds from now on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        return msgspec.json.decode(await self._process.stdout.readline(), type=Heard)
+
+
+@contextlib.asynccontextmanager
+async def _ear() -> AsyncIterator[_Ear]:
+    async with _module("bench.rtp_ear", str(LISTEN_SECONDS), core=max(os.sched_getaffinity(0))) as (process, port):
+        yield _Ear(process, port)
+
+
+@contextlib.asynccontextmanager
+async def _module(name: str, argument: str, *, core: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """`python -m NAME ARGUMENT` on one core; its first line is a port."""
+
+    def pin() -> None:
+        os.sched_setaffinity(0, {core})
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", name, argument, cwd=Path(__file__).parents[1], preexec_fn=pin,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield process, int(await asyncio.wait_for(process.stdout.readline(), 120))
+    finally:
+        process.kill()
+        await process.wait()
