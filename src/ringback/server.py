@@ -53,7 +53,8 @@ from ringback.push import LocalMailbox
 from ringback.server_calls import CallParts, wire_calls
 from ringback.server_directory import SipDirectory, directory_routes, wire_directory
 from ringback.server_push import PushParts, guarded_egress, wire_push
-from ringback.settings import Settings, parse_listen
+from ringback.settings import Settings
+from ringback.settings_checks import parse_listen
 from ringback.store import Tx
 
 

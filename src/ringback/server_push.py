@@ -26,7 +26,7 @@ from ringback.push import (
     PushTokens,
     WebPushProvider,
 )
-from ringback.settings import parse_networks, parse_ports
+from ringback.settings_checks import parse_networks, parse_ports
 
 if TYPE_CHECKING:
     from ringback.audit import AuditLog

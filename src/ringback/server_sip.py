@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ from ringback.calls import (
 )
 from ringback.errors import StartRefused
 from ringback.http import Certificate
-from ringback.settings import parse_listen, parse_networks
+from ringback.settings_checks import parse_listen, parse_networks
 from ringback.sip import (
     SipAddress,
+    SipCounters,
     SipEndpoint,
     SipHandler,
     SipLimits,
@@ -76,6 +78,8 @@ def _endpoint(settings: Settings, handler: SipHandler) -> SipEndpoint:
         advertised=settings.sip_advertise,
         methods=ANSWERS if isinstance(handler, EmbeddedServer) else None,
         trusted=parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"),
+        tls=_tls_to_proxy(settings),
+        counters=SipCounters(exported=True),
     )
 
 
@@ -101,11 +105,13 @@ def _application_server(
     )
 
 
-def _embedded(
-    installation: Installation, calls: CallParts, trusted: Trusted, progress: CallProgress
-) -> EmbeddedServer:
+def _embedded(installation: Installation, calls: CallParts, trusted: Trusted, progress: CallProgress) -> EmbeddedServer:
     settings, store, clock = installation.settings, installation.store, installation.clock
-    proof = SipProof(digests=calls.directory.digests, realm=settings.sip_realm)
+    proof = SipProof(
+        digests=calls.directory.digests,
+        realm=settings.sip_realm,
+        algorithms=tuple(settings.sip_digest_algorithms.split(",")),
+    )
     server = EmbeddedServer(
         settings=EmbeddedSettings(
             trusted=trusted,
@@ -156,9 +162,7 @@ def _rtp_listen(settings: Settings) -> tuple[str, int]:
     return parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen or settings.sip_tls_listen)[0], 0
 
 
-async def _listen(
-    running: contextlib.AsyncExitStack, settings: Settings, endpoint: SipEndpoint
-) -> list[SipAddress]:
+async def _listen(running: contextlib.AsyncExitStack, settings: Settings, endpoint: SipEndpoint) -> list[SipAddress]:
     """UDP and TCP on one port, TLS on its own; a port in use is told before anything is taken."""
     addresses = []
     try:
@@ -177,10 +181,23 @@ async def _listen(
     return addresses
 
 
+def _tls_to_proxy(settings: Settings) -> ssl.SSLContext | None:
+    """How we connect to a proxy over TLS; one that connects to us needs none of it."""
+    proxy = _proxy(settings)
+    if proxy is None or proxy.transport != "tls":
+        return None
+    context = ssl.create_default_context()
+    if settings.sip_ca_file:
+        context.load_verify_locations(settings.sip_ca_file)
+    return context
+
+
 def _proxy(settings: Settings) -> SipAddress | None:
     if not settings.sip_proxy:
         return None
     try:
         return next_hop(f"sip:{settings.sip_proxy}")
     except SipUnreachable as error:
-        raise StartRefused(f"RINGBACK_SIP_PROXY must be HOST[:PORT][;transport=tcp], not {settings.sip_proxy!r}.") from error
+        raise StartRefused(
+            f"RINGBACK_SIP_PROXY must be HOST[:PORT][;transport=tcp], not {settings.sip_proxy!r}."
+        ) from error

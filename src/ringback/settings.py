@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ringback.errors import StartRefused
-
-MAX_PORT = 65_535
+from ringback.settings_checks import check
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,6 +162,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="HOST[:PORT], with ;transport=tcp or tls if need be, that tells of bindings; empty = callers'."
         ),
     ] = ""
+    sip_ca_file: Annotated[
+        str, msgspec.Meta(description="PEM certificates that a SIP proxy over TLS is trusted by, beside the system's.")
+    ] = ""
     sip_proxy_user: Annotated[str, msgspec.Meta(description="User name, when the SIP proxy asks for a digest.")] = ""
     sip_proxy_password: Annotated[str, msgspec.Meta(description="Its password.")] = ""
     sip_deflect_status: Annotated[
@@ -198,6 +197,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sip_realm: Annotated[
         str, msgspec.Meta(description="Realm of SIP digests; empty = the domain of the subscriber.")
     ] = ""
+    sip_digest_algorithms: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(MD5|SHA-256|SHA-256,MD5)$",
+            description="What phones are asked for without a proxy. Many know MD5 alone, and refuse when asked for both.",
+        ),
+    ] = "MD5"
     sip_max_calls: Annotated[
         int, msgspec.Meta(ge=1, le=200_000, description="Calls that wait at a time; more are answered 503.")
     ] = 20_000
@@ -293,35 +299,6 @@ _OTHER_VARIABLES = frozenset({
 })  # fmt: skip
 
 
-def parse_listen(name: str, value: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused with the name."""
-    host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > MAX_PORT:
-        raise StartRefused(f"{name} must be HOST:PORT, such as 127.0.0.1:8080, not {value!r}.")
-    return host.strip("[]"), int(port)
-
-
-def parse_networks(
-    text: str, name: str = "RINGBACK_TRUSTED_PROXIES"
-) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """A comma list of addresses and networks. Raises StartRefused with the name."""
-    networks = []
-    for part in filter(None, (item.strip() for item in text.split(","))):
-        try:
-            networks.append(ipaddress.ip_network(part))
-        except ValueError as error:
-            raise StartRefused(f"{name}: {part!r} is not an address or network.") from error
-    return networks
-
-
-def parse_ports(name: str, text: str) -> list[int]:
-    """A comma list of ports. Raises StartRefused with the name."""
-    ports = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in ports):
-        raise StartRefused(f"{name} must be a comma list of ports, such as 443,8443, not {text!r}.")
-    return [int(port) for port in ports]
-
-
 def load_settings(
     environment: Mapping[str, str] | None = None, config_file: str | None = None
 ) -> tuple[Settings, list[Setting]]:
@@ -347,7 +324,7 @@ def load_settings(
         unknown = min(from_file)
         raise StartRefused(f"{path} has a setting that does not exist: {unknown}. See: ringback config show")
     settings = _convert(values, sources)
-    _check(settings)
+    check(settings)
     shown = [
         Setting(field.name, getattr(settings, field.name), sources.get(field.name, "built in"), meaning(field))
         for field in msgspec.structs.fields(Settings)
@@ -383,86 +360,3 @@ def _convert(values: dict[str, object], sources: dict[str, str]) -> Settings:
         name = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else ""
         reason = str(error).split(" - ")[0]
         raise StartRefused(f"{sources.get(name, 'The configuration')}: {name}: {reason}.", cause=error) from error
-
-
-def _check(settings: Settings) -> None:
-    parse_listen("RINGBACK_PUBLIC_LISTEN", settings.public_listen)
-    parse_listen("RINGBACK_INTERNAL_LISTEN", settings.internal_listen)
-    parse_networks(settings.trusted_proxies)
-    _check_outside(settings)
-    if settings.public_url and not _is_base_url(settings.public_url):
-        raise StartRefused(
-            f"RINGBACK_PUBLIC_URL must be a URL such as https://phones.example.com, not {settings.public_url!r}."
-        )
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise StartRefused("RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY go together: set both or none.")
-    if settings.database_url and not settings.database_url.startswith(("postgresql://", "postgres://")):
-        raise StartRefused("RINGBACK_DATABASE_URL must start with postgresql://, or be empty for SQLite.")
-    if settings.workers > 1 and not settings.database_url:
-        raise StartRefused("More than one worker needs PostgreSQL (RINGBACK_DATABASE_URL): SQLite has one process.")
-
-
-def _check_sip(settings: Settings) -> None:
-    for name in ("sip_listen", "sip_tls_listen", "sip_rtp_listen"):
-        if value := getattr(settings, name):
-            parse_listen(f"RINGBACK_{name.upper()}", value)
-    parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES")
-    if settings.sip_tls_listen and not settings.tls_certificate:
-        raise StartRefused("RINGBACK_SIP_TLS_LISTEN needs RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY.")
-    if settings.sip_deflect_status not in {300, 302}:
-        raise StartRefused("RINGBACK_SIP_DEFLECT_STATUS must be 302 or 300.")
-    if settings.sip_min_expires > settings.sip_max_expires:
-        raise StartRefused("RINGBACK_SIP_MIN_EXPIRES is longer than RINGBACK_SIP_MAX_EXPIRES.")
-    if settings.speaks_sip and settings.sip_mode == "application-server" and not settings.sip_proxies:
-        raise StartRefused("RINGBACK_SIP_MODE is application-server: RINGBACK_SIP_PROXIES says whose calls are taken.")
-
-
-def _check_outside(settings: Settings) -> None:
-    _check_sip(settings)
-    _check_push(settings)
-    parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW")
-    parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports)
-    proxy = settings.egress_proxy
-    if proxy and not (proxy.startswith("http://") and _is_base_url(proxy)):
-        raise StartRefused(f"RINGBACK_EGRESS_PROXY must be http://HOST:PORT, not {proxy!r}.")
-    if settings.oidc_issuer and not settings.oidc_audience:
-        raise StartRefused("RINGBACK_OIDC_ISSUER needs RINGBACK_OIDC_AUDIENCE: the audience of the access tokens.")
-
-
-def _check_push(settings: Settings) -> None:
-    for name in ("apns_url", "apns_sandbox_url", "fcm_url", "fcm_token_url"):
-        url = getattr(settings, name)
-        if not url.startswith("https://") or not _is_base_url(url):
-            raise StartRefused(f"RINGBACK_{name.upper()} must be a URL such as https://push.example.com, not {url!r}.")
-    proxy = settings.push_proxy
-    if proxy and not _is_proxy(proxy):
-        raise StartRefused(f"RINGBACK_PUSH_PROXY must be http://HOST:PORT, not {proxy!r}.")
-    if settings.push_ca_file:
-        _check_certificates("RINGBACK_PUSH_CA_FILE", settings.push_ca_file)
-
-
-def _check_certificates(name: str, file: str) -> None:
-    import ssl  # noqa: PLC0415 - only where there is something to check
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except ssl.SSLError as error:
-        raise StartRefused(f"{name}: {file} has no PEM certificates.", cause=error) from error
-    except OSError as error:
-        raise StartRefused(f"{name}: {file} cannot be read: {error.strerror}.", cause=error) from error
-
-
-def _is_proxy(text: str) -> bool:
-    """http://HOST:PORT and nothing else."""
-    return text.startswith("http://") and _is_base_url(text) and bool(re.fullmatch(r".*:\d+/?", text))
-
-
-def _is_base_url(text: str) -> bool:
-    """http(s)://HOST[:PORT][/PATH] and nothing else: paths are put behind it."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    extra = parts.query or parts.fragment or parts.username is not None or any(letter.isspace() for letter in text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not extra

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ringback.errors import StartRefused
-from ringback.settings import load_settings, parse_networks, parse_ports
+from ringback.settings import load_settings
+from ringback.settings_checks import parse_networks, parse_ports
 
 
 @pytest.mark.parametrize(

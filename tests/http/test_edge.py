@@ -7,7 +7,7 @@ import pytest
 from ringback.errors import StartRefused
 from ringback.http.connection import MAX_HEADER_FIELDS
 from ringback.http.edge import MAX_HEADER_BYTES, MAX_PATH_BYTES
-from ringback.settings import parse_networks
+from ringback.settings_checks import parse_networks
 from tests.http.asgi import LOOPBACK, STRANGER, ask
 from tests.http.small_app import AUTHORIZATION, small_app
 

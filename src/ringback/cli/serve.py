@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from ringback.errors import StartRefused
-from ringback.settings import Settings, load_settings, parse_listen
+from ringback.settings import Settings, load_settings
+from ringback.settings_checks import parse_listen
 
 Announce = Callable[[Sequence[str]], None]
 

@@ -12,7 +12,7 @@ from ringback.errors import HeadersTooLarge, HostUnknown, InvalidRequest, Ringba
 from ringback.http.connection import MAX_HEADER_FIELDS
 from ringback.http.guards import PEER, TRUSTED_PEER
 from ringback.http.render import SECURITY_HEADERS, error_body
-from ringback.settings import parse_networks
+from ringback.settings_checks import parse_networks
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
