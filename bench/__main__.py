@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, calls, engine, footprint, jwe, million, mobile, push, sip, verify, writes
+from bench import activation, calls, engine, footprint, jwe, million, mobile, push, sip, verify, wakeup_kamailio, writes
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -31,6 +31,7 @@ BENCHES: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "calls-held": calls.held_calls,
     "early-media": calls.early_media,
     "deflect": calls.deflection,
+    "wakeup": wakeup_kamailio.full_wakeup,
     "million": million.a_million_registrations,
 }
 

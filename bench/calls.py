@@ -88,7 +88,7 @@ async def deflection() -> list[Figure]:
         times = result.register_to_final_ms
         p99s.append(result.percentile(times, 99))
         details.append(
-            f"p50 {result.percentile(times, 50):.1f} ms, worst {max(times):.1f} ms; {MIXED_CALLS} of {MIXED_CALLS} calls"
+            f"p50 {result.percentile(times, 50):.1f} ms, worst {max(times):.1f} ms; all of {MIXED_CALLS} calls"
             f" given back at {CALLS_PER_SECOND}/s, beside {MIXED_STREAMS} streams and"
             f" {(after.written - before.written) / result.seconds:,.0f} durable writes/s in the same process on SQLite,"
             f" which used {(after.cpu_seconds - before.cpu_seconds) / result.seconds:.0%} of its core"

@@ -168,8 +168,7 @@ async def _listen(running: contextlib.AsyncExitStack, settings: Settings, endpoi
     try:
         if settings.sip_listen:
             host, port = parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen)
-            addresses.append(await endpoint.listen("udp", host, port))
-            addresses.append(await endpoint.listen("tcp", host, addresses[0].port))
+            addresses += await endpoint.listen_on_both(host, port)
         if settings.sip_tls_listen:
             certificate = Certificate(settings.tls_certificate, settings.tls_key, protocols=())
             watch = asyncio.create_task(certificate.watch())

@@ -24,6 +24,10 @@ from ringback.settings import Settings
 _log = structlog.get_logger("ringback.serving")
 STARTED_POLL_SECONDS = 0.01
 OUTBOX_DRAIN_SECONDS = 10
+GROUP_SECONDS = 0.005
+"""How long the writer of SQLite may hold the loop for the units of one COMMIT."""
+GROUP_SECONDS_WITH_SIP = 0.002
+"""The same where calls wait in the loop: a caller, and 20 ms of sound, wait no longer than that."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_installation(settings, lock=lock) as installation:
+    group = GROUP_SECONDS_WITH_SIP if roles.sip and settings.speaks_sip else GROUP_SECONDS
+    async with open_installation(settings, lock=lock, max_group_seconds=group) as installation:
         rooms = wire(installation)
         with contextlib.suppress(UniqueViolation):  # another process that starts at this moment was first
             await installation.store.write(rooms.seed)

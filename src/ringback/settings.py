@@ -201,7 +201,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             pattern="^(MD5|SHA-256|SHA-256,MD5)$",
-            description="What phones are asked for without a proxy. Many know MD5 alone, and refuse when asked for both.",
+            description="What phones are asked for without a proxy. Many know MD5 alone, and refuse to choose.",
         ),
     ] = "MD5"
     sip_max_calls: Annotated[

@@ -66,7 +66,8 @@ class Baresip:
 
     async def until_ended(self, seconds: float = 30) -> None:
         """The other side hung up."""
-        await self._program.until("terminated", seconds)
+        # Of a call shorter than a second it says only the first.
+        await self._program.until(lambda log: "session closed" in log or "terminated" in log, seconds)
 
     @property
     def heard(self) -> bytes:

@@ -119,6 +119,7 @@ class ScriptedPhone:
         self.aor = f"{name}@{DOMAIN}"
         self.instance = f"<urn:uuid:00000000-0000-1000-8000-{next(_numbers):012x}>"
         self.registration = f"register-{name}-{next(_numbers)}"
+        self.algorithm = "MD5"
         self._cseq = itertools.count(1)
 
     @property
@@ -174,17 +175,22 @@ class ScriptedPhone:
         return call
 
     def authorization(self, challenge: Message, method: str, uri: str, user: str = "") -> str:
-        """The answer to the MD5 challenge of a 401."""
-        value = next(value for value in challenge.all("WWW-Authenticate") if "algorithm=MD5" in value)
+        """The answer to the challenge of a 401 that this phone knows."""
+        asked = challenge.all("WWW-Authenticate")
+        value = next(value for value in asked if f"algorithm={self.algorithm}" in value)
         said = dict(re.findall(r'(\w+)="?([^",]*)"?', value))
         user = user or self.name
-        ha1 = _md5(f"{user}:{said['realm']}:{self.password}")
-        ha2 = _md5(f"{method}:{uri}")
-        response = _md5(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
+        ha1 = self._hash(f"{user}:{said['realm']}:{self.password}")
+        ha2 = self._hash(f"{method}:{uri}")
+        response = self._hash(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
         return (
             f'Digest username="{user}", realm="{said["realm"]}", nonce="{said["nonce"]}", uri="{uri}",'
-            f' response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"'
+            f' response="{response}", algorithm={self.algorithm}, qop=auth, nc=00000001, cnonce="c0ffee"'
         )
+
+    def _hash(self, text: str) -> str:
+        made = hashlib.new(self.algorithm.replace("-", ""), text.encode(), usedforsecurity=False)
+        return made.hexdigest()
 
     def _fields(self, to: str, call_id: str, sender: str) -> dict[str, str]:
         number = next(_numbers)
@@ -221,7 +227,3 @@ def contacts(message: Message) -> list[str]:
         assert inside is not None
         found.append(inside[1])
     return found
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

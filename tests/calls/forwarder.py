@@ -10,6 +10,7 @@ import contextlib
 import random
 import re
 from collections.abc import AsyncIterator
+from typing import cast
 
 _VIA = re.compile(rb"^(?:Via|v)[ \t]*:[^\r\n,]*", re.IGNORECASE | re.MULTILINE)
 Address = tuple[str, int]
@@ -49,8 +50,7 @@ class Forwarder(asyncio.DatagramProtocol):
                 client.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
         self.address = "{}:{}".format(*transport.get_extra_info("sockname"))
 
     def hold(self) -> None:

@@ -81,7 +81,7 @@ class Peer(asyncio.DatagramProtocol):
             transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)  # of 3.11 it is none by class
+        self._transport = cast("asyncio.DatagramTransport", transport)  # of 3.11 it is none by class
         self.host, self.port = transport.get_extra_info("sockname")[:2]
 
     @property
@@ -89,7 +89,7 @@ class Peer(asyncio.DatagramProtocol):
         """HOST:PORT."""
         return f"{self.host}:{self.port}"
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002
         if not data.strip():
             return
         message = read(data)

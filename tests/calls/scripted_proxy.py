@@ -122,9 +122,19 @@ class ScriptedProxy:
             fields.append(("Content-Type", "application/sdp"))
         self.send(f"INVITE {invited.uri} SIP/2.0", fields, offer)
 
-    def cancel(self, invited: Invited) -> None:
+    def cancel(self, invited: Invited, *more: tuple[str, str]) -> None:
         """The caller hangs up."""
-        self.send(f"CANCEL {invited.uri} SIP/2.0", invited.fields("CANCEL"))
+        self.send(f"CANCEL {invited.uri} SIP/2.0", [*invited.fields("CANCEL"), *more])
+
+    def confirm(self, invited: Invited, progress: Message, *, body: str = "") -> None:
+        """PRACK (RFC 3262) of a reliable 183."""
+        fields = invited.fields("PRACK", to=progress.get("To"))
+        fields[0] = ("Via", f"{invited.via}prack")
+        fields[-1] = ("CSeq", f"{invited.cseq + 1} PRACK")
+        fields.append(("RAck", f"{progress.get('RSeq')} {invited.cseq} INVITE"))
+        if body:
+            fields.append(("Content-Type", "application/sdp"))
+        self.send(f"PRACK {progress.get('Contact').strip('<>')} SIP/2.0", fields, body)
 
     async def final(self, invited: Invited, seconds: float = 15) -> Message:
         """The final answer to an INVITE, which is acknowledged."""

@@ -8,8 +8,9 @@
         ...
         assert (await phone.finished()).successful == 1
 
-Scenarios: caller, caller_digest (auth_user, auth_password), caller_refused and caller_digest_refused (status), caller_cancel
-(wait), register and register_digest (status, contact, expires), phone (ring), phone_rings. This sipp has no TLS.
+Scenarios: caller, caller_digest (auth_user, auth_password), caller_redirected (by 401 and 302), caller_refused and
+caller_digest_refused (status), caller_digest_refused_401, caller_cancel (wait), register and register_digest (status,
+contact, expires), phone (ring), phone_rings. This sipp has no TLS.
 """
 
 from __future__ import annotations
@@ -154,16 +155,21 @@ async def sipp(
     port: int = 0,
     trace: bool = True,
     keys: dict[str, str] | None = None,
+    auth_uri: str = "",
     **replacements: object,
 ) -> AsyncIterator[Sipp]:
     """Starts a scenario towards `to` (HOST:PORT); ends it when the block is left, whatever it is doing.
 
     `callees`: one for each call, in turn. `keys`: for `[key]` in a scenario. `replacements`: for `@name@` in it.
+    `auth_uri`: the Request-URI without its scheme, for who wants it in the digest as it is; sipp says `sip:HOST:PORT`.
     """
     own = folder / f"sipp-{next(_numbers)}-{scenario}"
     own.mkdir()
     text = (SCENARIOS / f"{scenario}.xml").read_text()
-    words = {**_DEFAULTS, **{name: str(value) for name, value in replacements.items()}}
+    keys = dict(keys or {})
+    # sipp knows no keyword inside of [authentication …]
+    credentials: dict[str, str] = {name: keys.pop(name) for name in ("auth_user", "auth_password") if name in keys}
+    words = {**_DEFAULTS, **credentials, **{name: str(value) for name, value in replacements.items()}}
     if callees:
         words["callee"] = "[field0]"
         (own / "callees.csv").write_text("\n".join(["SEQUENTIAL", *callees, ""]))
@@ -171,7 +177,7 @@ async def sipp(
         text = text.replace(f"@{name}@", value)
     (own / "scenario.xml").write_text(text)
     port = port or free_port()
-    given = {"domain": domain, "caller": caller, **(keys or {})}
+    given = {"domain": domain, "caller": caller, **keys}
     command = [
         find_program("sipp", "sip-tester"), to, "-sf", "scenario.xml", "-s", callee, "-i", "127.0.0.1", "-p", str(port),
         "-t", _TRANSPORTS[transport], "-m", str(calls), "-r", str(rate), "-l", str(min(calls + 10, 20_000)), "-nostdin",
@@ -180,6 +186,7 @@ async def sipp(
         "-trace_err", "-error_file", "errors.log", "-trace_stat", "-stf", "statistics.csv", "-fd", "1",
         *(("-trace_msg", "-message_file", "messages.log") if trace else ()),
         *(("-inf", "callees.csv") if callees else ()),
+        *(("-auth_uri", auth_uri) if auth_uri else ()),
         *(part for name, value in given.items() for part in ("-key", name, value)),
     ]  # fmt: skip
     program = await Program.start(command, own, own / "screen.log")

@@ -1,14 +1,18 @@
-"""The twelve steps, and every order in which a proxy may play them: a scripted proxy, a real push lane, a real store."""
+"""The twelve steps, in every order in which a proxy may play them: a scripted proxy, a real push lane and store."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ringback.store import PostgresLocation
+from ringback.store.migrate import upgrade
 from tests.calls.scene import Scene
 from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
+from tests.peers.postgres import PostgresCluster
 
 
 @pytest.fixture
@@ -174,6 +178,28 @@ async def test_a_caller_who_hangs_up_is_answered_487_and_nothing_is_left(scene: 
     assert record.step("phones told") == {"why": "cancelled"}
 
 
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [
+        ('SIP;cause=200;text="Call completed elsewhere"', "ANSWERED_ELSEWHERE"),
+        ("Q.850;cause=16, SIP ; cause=200", "ANSWERED_ELSEWHERE"),
+        ("SIP;cause=487", "CANCELLED"),
+        ("Q.850;cause=200", "CANCELLED"),
+        (";;,", "CANCELLED"),
+    ],
+)
+async def test_a_cancel_says_whether_another_phone_has_answered(
+    scene: Scene, proxy: ScriptedProxy, reason: str, outcome: str
+) -> None:
+    (token,) = await scene.subscriber()
+    invited = proxy.invite()
+    await proxy.watch()
+    await scene.pushed(token)
+    proxy.cancel(invited, ("Reason", reason))
+    assert (await proxy.final(invited)).status == 487
+    assert (await scene.record()).outcome == outcome
+
+
 async def test_a_caller_who_hangs_up_before_the_subscription_stands(scene: Scene, proxy: ScriptedProxy) -> None:
     await scene.subscriber()
     invited = proxy.invite()
@@ -267,6 +293,29 @@ async def test_a_call_that_somebody_ends_over_http_is_answered(scene: Scene, pro
     assert (await proxy.final(invited)).status == 480
     await proxy.unsubscribed(watched)
     assert (await scene.record()).outcome == "ANSWERED_ELSEWHERE"
+
+
+async def test_while_the_database_is_away_the_proxy_is_sent_elsewhere(tmp_path: Path) -> None:
+    cluster = PostgresCluster()
+    await asyncio.to_thread(cluster.start)
+    try:
+        url = cluster.url(await asyncio.to_thread(cluster.new_database))
+        await asyncio.to_thread(upgrade, PostgresLocation(url))
+        async with Scene.start(tmp_path, url) as scene, ScriptedProxy.start(scene.address) as proxy:
+            (token,) = await scene.subscriber()
+            await asyncio.to_thread(cluster.stop, immediately=True)
+            refused = await proxy.final(proxy.invite(), seconds=30)
+            assert refused.status == 503
+            assert refused.get("Retry-After")
+            await asyncio.to_thread(cluster.start)
+            assert (await scene.record()).outcome == "OVERLOADED"
+            invited = proxy.invite()
+            watched = await proxy.watch()
+            await scene.pushed(token)
+            proxy.notify(watched, reginfo(contact()))
+            assert (await proxy.final(invited)).status == 302
+    finally:
+        cluster.remove()
 
 
 async def test_when_the_server_stops_callers_are_answered_and_the_records_say_so(

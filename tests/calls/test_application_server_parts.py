@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
+from msgspec.structs import replace
 
 from ringback.calls.app_param import LONGEST, AppParam, BadAppParam, parse_app_param
 from ringback.calls.plans import ALWAYS, NEVER, ONLY_PUSHED, PLANS, UNLESS_REGISTERED, plan_of
 from ringback.calls.recent_calls import MOST_DEFLECTS, RecentCalls
 from ringback.calls.watched_contacts import WatchedContacts
+from ringback.protocols.sip.reginfo import RegisteredContact
 
 # preferences ----------------------------------------------------------------------------------------------------------
 
@@ -74,6 +74,7 @@ def test_spaces_and_capitals_of_names_do_not_matter() -> None:
         ("domain=example.com/x", "domain"),
         ("caller=<sip:a>", "caller"),
         ('audio_id="x"', "audio_id"),
+        ("caller=\udcff12", "caller"),
         (f"caller={'9' * 256}", "caller"),
         (f"caller=9{' ' * LONGEST}", "too long"),
     ],
@@ -130,20 +131,8 @@ def test_calls_are_forgotten_and_never_too_many() -> None:
 # contacts of a callee -------------------------------------------------------------------------------------------------
 
 
-class Contact(NamedTuple):
-    """One contact of a reginfo document."""
-
-    id: str
-    uri: str
-    state: str
-    expires: int | None
-    call_id: str | None = None
-    cseq: int | None = None
-    instance: str | None = None
-
-
-PHONE = Contact("1", "sip:bob@10.0.0.1", "active", 60)
-TABLET = Contact("2", "sip:bob@10.0.0.2", "active", 60)
+PHONE = RegisteredContact(id="1", uri="sip:bob@10.0.0.1", state="active", expires=60)
+TABLET = RegisteredContact(id="2", uri="sip:bob@10.0.0.2", state="active", expires=60)
 
 
 def test_who_has_never_registered_is_not_there() -> None:
@@ -164,8 +153,8 @@ def test_the_first_active_contact_is_new() -> None:
 def test_the_same_binding_told_again_is_not_new() -> None:
     contacts = WatchedContacts()
     contacts.take([PHONE], full=True, now=0)
-    assert contacts.take([PHONE._replace(expires=50)], full=True, now=10) is None
-    assert contacts.take([PHONE._replace(expires=41)], full=True, now=20) is None, "whole seconds are rounded"
+    assert contacts.take([replace(PHONE, expires=50)], full=True, now=10) is None
+    assert contacts.take([replace(PHONE, expires=41)], full=True, now=20) is None, "whole seconds are rounded"
 
 
 def test_a_binding_that_was_refreshed_is_new() -> None:
@@ -176,23 +165,23 @@ def test_a_binding_that_was_refreshed_is_new() -> None:
 
 def test_another_register_of_the_same_second_is_new() -> None:
     contacts = WatchedContacts()
-    contacts.take([PHONE._replace(call_id="a", cseq=1)], full=True, now=0)
-    assert contacts.take([PHONE._replace(call_id="a", cseq=1)], full=True, now=0.1) is None
-    assert contacts.take([PHONE._replace(call_id="a", cseq=2)], full=True, now=0.2) is not None
-    assert contacts.take([PHONE._replace(call_id="b", cseq=2)], full=True, now=0.3) is not None
+    contacts.take([replace(PHONE, call_id="a", cseq=1)], full=True, now=0)
+    assert contacts.take([replace(PHONE, call_id="a", cseq=1)], full=True, now=0.1) is None
+    assert contacts.take([replace(PHONE, call_id="a", cseq=2)], full=True, now=0.2) is not None
+    assert contacts.take([replace(PHONE, call_id="b", cseq=2)], full=True, now=0.3) is not None
 
 
 def test_a_second_phone_beside_the_first_is_new() -> None:
     contacts = WatchedContacts()
     contacts.take([PHONE], full=True, now=0)
-    assert contacts.take([PHONE._replace(expires=55), TABLET], full=True, now=5) is TABLET
+    assert contacts.take([replace(PHONE, expires=55), TABLET], full=True, now=5) is TABLET
 
 
 def test_full_state_forgets_what_it_does_not_name_and_partial_state_keeps_it() -> None:
     contacts = WatchedContacts()
     contacts.take([PHONE], full=True, now=0)
     contacts.take([TABLET], full=False, now=1)
-    contacts.take([TABLET._replace(state="terminated")], full=False, now=2)
+    contacts.take([replace(TABLET, state="terminated")], full=False, now=2)
     assert contacts.active
     contacts.take([], full=True, now=3)
     assert not contacts.active
@@ -208,13 +197,13 @@ def test_an_empty_notify_keeps_what_was_told() -> None:
 def test_a_contact_that_has_gone_and_comes_again_is_new() -> None:
     contacts = WatchedContacts()
     contacts.take([PHONE], full=True, now=0)
-    assert contacts.take([PHONE._replace(state="terminated")], full=True, now=1) is None
+    assert contacts.take([replace(PHONE, state="terminated")], full=True, now=1) is None
     assert not contacts.active
-    assert contacts.take([PHONE._replace(expires=59)], full=True, now=1) is not None
+    assert contacts.take([replace(PHONE, expires=59)], full=True, now=1) is not None
 
 
 def test_contacts_without_a_lifetime_are_new_once() -> None:
     contacts = WatchedContacts()
-    unsaid = PHONE._replace(expires=None)
+    unsaid = replace(PHONE, expires=None)
     assert contacts.take([unsaid], full=True, now=0) is unsaid
     assert contacts.take([unsaid], full=True, now=30) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.calls.scene import Scene, until
+from tests.calls.peer import write
+from tests.calls.scene import Scene
 from tests.calls.scripted_proxy import OFFER, ScriptedProxy, contact, reginfo
 
 
@@ -32,6 +35,44 @@ async def proxy(scene: Scene) -> AsyncIterator[ScriptedProxy]:
     """One that the server takes calls from."""
     async with ScriptedProxy.start(scene.address) as proxy:
         yield proxy
+
+
+def md5(text: str) -> str:
+    """In hex."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Ear(asyncio.DatagramProtocol):
+    """Where a caller listens for RTP."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self._news = asyncio.Event()
+
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def start() -> AsyncIterator[Ear]:
+        """On a free port."""
+        loop = asyncio.get_running_loop()
+        transport, ear = await loop.create_datagram_endpoint(Ear, ("127.0.0.1", 0))
+        ear.port = transport.get_extra_info("sockname")[1]
+        try:
+            yield ear
+        finally:
+            transport.close()
+
+    port: int
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002
+        self.packets += len(data) > 12 and data[0] == 0x80
+        self._news.set()
+
+    async def until_heard(self, packets: int) -> None:
+        """So many packets of RTP came."""
+        async with asyncio.timeout(15):
+            while self.packets < packets:
+                self._news.clear()
+                await self._news.wait()
 
 
 def subscribes(proxy: ScriptedProxy) -> int:
@@ -117,9 +158,7 @@ async def test_only_push_without_a_phone_asks_nobody(scene: Scene, proxy: Script
 
 
 @pytest.mark.parametrize("preference", ["always", "push_then_reg", "only_push"])
-async def test_some_push_although_somebody_is_registered(
-    scene: Scene, proxy: ScriptedProxy, preference: str
-) -> None:
+async def test_some_push_although_somebody_is_registered(scene: Scene, proxy: ScriptedProxy, preference: str) -> None:
     (token,) = await scene.subscriber(mobile_push_enable=preference)
     invited = proxy.invite()
     watched = await proxy.watch(contact(1))
@@ -272,9 +311,9 @@ async def test_the_subscribe_proves_itself_when_it_is_asked(scene: Scene, proxy:
     proxy.answer(asked, 401, ("WWW-Authenticate", 'Digest realm="example.com", nonce="abc", qop="auth"'))
     watched = await proxy.subscribed()
     said = dict(re.findall(r'(\w+)="?([^",]+)"?', watched.request.get("Authorization")))
-    ha1 = hashlib.md5(b"ringback:example.com:s3cret").hexdigest()
-    ha2 = hashlib.md5(f"SUBSCRIBE:{watched.request.uri}".encode()).hexdigest()
-    expected = hashlib.md5(f"{ha1}:abc:{said['nc']}:{said['cnonce']}:auth:{ha2}".encode()).hexdigest()
+    ha1 = md5("ringback:example.com:s3cret")
+    ha2 = md5(f"SUBSCRIBE:{watched.request.uri}")
+    expected = md5(f"{ha1}:abc:{said['nc']}:{said['cnonce']}:auth:{ha2}")
     assert (said["username"], said["response"]) == ("ringback", expected)
     proxy.answer(watched, 200)
     proxy.notify(watched, reginfo(contact()))
@@ -363,6 +402,30 @@ async def test_above_the_limit_of_calls_the_proxy_is_sent_elsewhere(scene: Scene
     assert (await proxy.final(first)).status == 302
 
 
+async def test_bytes_that_are_no_text_do_no_harm_to_the_record(scene: Scene, proxy: ScriptedProxy) -> None:
+    await scene.subscriber()
+    invited = proxy.invite(call_id="call-with-odd-byte")
+    await proxy.watch(contact())
+    assert (await proxy.final(invited)).status == 302
+    odd = write(
+        "INVITE sip:bob@example.com SIP/2.0",
+        [
+            ("Via", f"SIP/2.0/UDP {proxy.peer.address};branch=z9hG4bKodd"),
+            ("Max-Forwards", "70"),
+            ("From", "<sip:odd-byte@example.com>;tag=odd"),
+            ("To", "<sip:bob@example.com>"),
+            ("Call-ID", "odd-byte"),
+            ("CSeq", "1 INVITE"),
+            ("Contact", f"<sip:odd@{proxy.peer.address}>"),
+        ],
+    )
+    proxy.peer.send(odd.replace(b"odd-byte", b"odd-\xff"), proxy.server)
+    await proxy.watch(contact())
+    await proxy.peer.expect(302)
+    records = await scene.records(count=2)
+    assert [(one.call_id, one.caller) for one in records[1:]] == [("odd-?", "sip:odd-?@example.com")]
+
+
 # sessions -------------------------------------------------------------------------------------------------------------
 
 
@@ -388,20 +451,14 @@ async def test_a_caller_without_g711_hears_nothing_and_is_called_through(scene: 
 
 
 @pytest.mark.parametrize("field", ["Supported", "Require"])
-async def test_the_183_is_reliable_where_the_caller_wants_that(
-    scene: Scene, proxy: ScriptedProxy, field: str
-) -> None:
+async def test_the_183_is_reliable_where_the_caller_wants_that(scene: Scene, proxy: ScriptedProxy, field: str) -> None:
     (token,) = await scene.subscriber()
     invited = proxy.invite(more=((field, "100rel"),))
     progress = await proxy.peer.expect(183)
     assert progress.get("Require") == "100rel"
     number = int(progress.get("RSeq"))
     await proxy.peer.expect(lambda message: message.status == 183 and message.get("RSeq") == str(number))
-    prack = invited.fields("PRACK", to=progress.get("To"))
-    prack[0] = ("Via", f"{invited.via}prack")
-    prack[-1] = ("CSeq", "2 PRACK")
-    target = progress.get("Contact").strip("<>")
-    proxy.send(f"PRACK {target} SIP/2.0", [*prack, ("RAck", f"{number} 1 INVITE")])
+    proxy.confirm(invited, progress)
     assert await proxy.answered("PRACK") == 200
     watched = await proxy.watch()
     await scene.pushed(token)
@@ -409,21 +466,27 @@ async def test_the_183_is_reliable_where_the_caller_wants_that(
     assert (await proxy.final(invited)).status == 302
 
 
+async def test_a_caller_without_an_offer_that_confirms_answers_ours_and_hears(
+    scene: Scene, proxy: ScriptedProxy
+) -> None:
+    await scene.subscriber()
+    async with Ear.start() as ear:
+        invited = proxy.invite(offer="", more=(("Supported", "100rel"),))
+        progress = await proxy.peer.expect(183)
+        assert "m=audio" in progress.body
+        proxy.confirm(invited, progress, body=OFFER.format(port=ear.port))
+        assert await proxy.answered("PRACK") == 200
+        await ear.until_heard(5)
+        watched = await proxy.watch(contact())
+        assert (await proxy.final(invited)).status == 302
+        await proxy.unsubscribed(watched)
+
+
 async def test_the_caller_hears_the_prompt(scene: Scene, proxy: ScriptedProxy) -> None:
     await scene.subscriber()
-    received = 0
-    async with ScriptedProxy.start(scene.address) as ear:
-        packets = ear.peer
-        packets.answer_by_itself = lambda _: False
-
-        def hear(data: bytes, _: tuple[str, int]) -> None:
-            nonlocal received
-            received += data[0] == 0x80
-            packets._news.set()
-
-        packets.datagram_received = hear  # type: ignore[method-assign]
-        invited = proxy.invite(offer=OFFER.format(port=packets.port))
+    async with Ear.start() as ear:
+        invited = proxy.invite(offer=OFFER.format(port=ear.port))
         watched = await proxy.watch()
-        await until(lambda: received >= 5)
+        await ear.until_heard(5)
         proxy.notify(watched, reginfo(contact()))
         assert (await proxy.final(invited)).status == 302

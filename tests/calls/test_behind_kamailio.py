@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ringback.testing.certificates import Authority
 from ringback.testing.record import Received
 from tests.calls.baresip import baresip
 from tests.calls.forwarder import Forwarder
@@ -219,16 +220,33 @@ async def test_the_caller_may_be_behind_tcp(behind: Behind) -> None:
     assert (await behind.scene.record()).outcome == "DEFLECTED"
 
 
-async def test_the_application_server_may_be_reached_over_tcp(tmp_path: Path, sqlite_url: str) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+@pytest.mark.parametrize("names_proxy", [True, False])
+async def test_the_way_between_us_may_be_a_stream(
+    tmp_path: Path, sqlite_url: str, transport: str, names_proxy: bool
+) -> None:
+    """With `sip_proxy` the SUBSCRIBE takes a connection of ours; without it the one that the INVITE came over."""
+    authority = Authority(tmp_path / "authority")
+    files = authority.server()
     address = f"127.0.0.1:{free_port()}"
-    proxy_port = free_port()
-    plan = {"application_servers": [f"{address};transport=tcp"]}
-    async with Scene.start(
-        tmp_path, sqlite_url, sip_listen=address, sip_proxy=f"127.0.0.1:{proxy_port};transport=tcp"
-    ) as scene:
-        (tmp_path / "kamailio").mkdir()
-        async with Kamailio.start(tmp_path / "kamailio", plan["application_servers"], port=proxy_port) as proxy:
-            await proxy.until_server(plan["application_servers"][0], alive=True)
+    settings: dict[str, Any] = {
+        "sip_tls_listen": address,
+        "tls_certificate": files.certificate,
+        "tls_key": files.key,
+        "sip_ca_file": authority.file,
+    }
+    if transport == "tcp":
+        settings = {"sip_listen": address}
+    server = f"{address};transport={transport}"
+    (tmp_path / "kamailio").mkdir()
+    async with Kamailio.start(
+        tmp_path / "kamailio", [server], tls=(files.certificate, files.key), tls_ca=str(authority.file)
+    ) as proxy:
+        if names_proxy:
+            port = proxy.port if transport == "tcp" else proxy.tls_port
+            settings["sip_proxy"] = f"127.0.0.1:{port};transport={transport}"
+        async with Scene.start(tmp_path, sqlite_url, **settings) as scene:
+            await proxy.until_server(server, alive=True)
             behind = Behind(scene, proxy, tmp_path)
             (token,) = await scene.subscriber()
             async with sipp(tmp_path, "phone", proxy.address) as phone:
@@ -236,6 +254,7 @@ async def test_the_application_server_may_be_reached_over_tcp(tmp_path: Path, sq
                 call = await run_sipp(tmp_path, "caller", proxy.address)
                 await waking
             assert call.successful == 1, call.errors
+            assert call.statuses == [100, 183, 180, 200, 200]
             assert (await scene.record()).outcome == "DEFLECTED"
 
 
@@ -251,8 +270,6 @@ async def test_a_tenth_of_the_datagrams_is_lost_and_a_tenth_doubled_each_way(tmp
         ) as scene,
     ):
         (tmp_path / "kamailio").mkdir()
-        plan = {"subscriber": "ringback", "subscriber_password": "s3cret"}
-        del plan
         async with Kamailio.start(tmp_path / "kamailio", [to_us.address], port=proxy_port) as proxy:
             await proxy.until_server(to_us.address, alive=True)
             tokens = {(await scene.subscriber(name))[0]: name for name in names}

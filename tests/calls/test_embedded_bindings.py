@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ringback.calls.bindings import Bindings
 from ringback.calls.model_bindings import MOST_BINDINGS, Binding, Registered, Registering, WantedBinding, WantedPush
 from ringback.clock import ManualClock, SystemRandomness
 from ringback.events import Events
-from ringback.push import KEEP, NewPush, PushToken, PushTokens, TokenOwner
+from ringback.outbox import Outbox
+from ringback.push import KEEP, Pushes, PushToken, PushTokens, TokenOwner
 from ringback.secrets import Vault
 from ringback.store import Command, Query, Store, Tx
 from tests.plans import Plans
@@ -35,18 +37,13 @@ insert_subscriber = Command(
     "INSERT INTO subscribers (id, domain, username, user_id, display_name, disabled, preferences, created_at, version)"
     " VALUES ($1, 'example.com', $1, $1, NULL, FALSE, '{}', 0, 1)",
 )
+queued_pushes = Query(
+    "test_queued_pushes",
+    "What waits to be pushed, and until when.",
+    "SELECT p.kind, p.payload, t.push_token, d.deadline_at FROM pushes p JOIN deliveries d ON d.id = p.id"
+    " JOIN push_tokens t ON t.id = p.push_token_id ORDER BY p.id",
+)
 count_bindings = Query("test_count_bindings", "How many rows there are.", "SELECT count(*) FROM bindings", row=int)
-
-
-class QueuedPushes:
-    """What would be pushed."""
-
-    def __init__(self) -> None:
-        self.queued: list[NewPush] = []
-
-    async def queue(self, tx: Tx, new: NewPush) -> str:
-        self.queued.append(new)
-        return "push"
 
 
 class Rooms:
@@ -55,11 +52,12 @@ class Rooms:
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
-        self.pushes = QueuedPushes()
         shared: dict[str, Any] = {"clock": clock, "randomness": RANDOM}
-        self.push_tokens = PushTokens(vault=Vault(RANDOM.bytes(32), RANDOM.bytes(32), RANDOM), events=Events(), **shared)
+        vault = Vault(RANDOM.bytes(32), RANDOM.bytes(32), RANDOM)
+        self.push_tokens = PushTokens(vault=vault, events=Events(), **shared)
+        pushes = Pushes(outbox=Outbox(store=store, **shared), kinds=("apns", "apns-voip", "fcm"), **shared)
         self.bindings = Bindings(push_tokens=self.push_tokens, **shared)
-        self.refresh = BindingRefresh(clock=clock, push_tokens=self.push_tokens, pushes=self.pushes)
+        self.refresh = BindingRefresh(clock=clock, push_tokens=self.push_tokens, pushes=pushes)
 
     async def register(self, *wanted: WantedBinding, call_id: str = "call", cseq: int = 1, **more: Any) -> Registered:
         """One REGISTER of bob."""
@@ -74,6 +72,11 @@ class Rooms:
         """The contacts that count, newest first."""
         return [binding.contact for binding in await self.now()]
 
+    async def queued(self) -> list[tuple[str, dict[str, Any], str, int]]:
+        """What waits to be pushed: kind, content, push token, deadline."""
+        rows = await self.store.read(lambda tx: tx.all(queued_pushes))
+        return [(kind, json.loads(payload), token, deadline) for kind, payload, token, deadline in rows]
+
     async def tokens(self) -> list[PushToken]:
         """What bob can be woken with."""
         return await self.store.read(self.push_tokens.of_user, "bob")
@@ -81,7 +84,9 @@ class Rooms:
 
 def wanted(contact: str = ONE, expires: int = 600, **more: Any) -> WantedBinding:
     """A Contact."""
-    return WantedBinding(**{"contact": contact, "instance": None, "reg_id": 0, "q": None, "expires_seconds": expires, **more})
+    return WantedBinding(
+        **{"contact": contact, "instance": None, "reg_id": 0, "q": None, "expires_seconds": expires, **more}
+    )
 
 
 @pytest.fixture
@@ -253,10 +258,10 @@ async def test_a_binding_is_renewed_by_one_push_before_it_ends(rooms: Rooms, clo
     clock.advance(2)
     assert await rooms.store.write(rooms.refresh.wake, 10) == 1
     assert await rooms.store.write(rooms.refresh.wake, 10) == 0
-    (push,) = rooms.pushes.queued
-    assert (push.kind, push.content.purpose, push.content.silent) == ("fcm", "binding_refresh", True)
-    assert push.content.extras == {"type": "binding_refresh"}
-    assert push.deadline_ms == clock.now_ms() + 119_000
+    ((kind, content, push_token, deadline),) = await rooms.queued()
+    assert (kind, push_token, deadline) == ("fcm", "token", clock.now_ms() + 119_000)
+    assert (content["purpose"], content["silent"]) == ("binding_refresh", True)
+    assert content["extras"] == {"type": "binding_refresh"}
 
 
 async def test_a_phone_that_registers_again_is_woken_again_at_the_next_end(rooms: Rooms, clock: ManualClock) -> None:
@@ -266,7 +271,7 @@ async def test_a_phone_that_registers_again_is_woken_again_at_the_next_end(rooms
         assert await rooms.store.write(rooms.refresh.wake, 10) == 1
         await rooms.register(wanted(ONE, expires=600, instance=PHONE, pushes=(FCM,)), cseq=cseq)
         assert await rooms.store.write(rooms.refresh.wake, 10) == 0
-    assert len(rooms.pushes.queued) == 2
+    assert len(await rooms.queued()) == 2
 
 
 async def test_a_short_binding_is_renewed_in_the_last_quarter_of_its_life(rooms: Rooms, clock: ManualClock) -> None:
@@ -284,10 +289,7 @@ async def test_nobody_is_rung_to_renew_a_binding(rooms: Rooms, clock: ManualCloc
         call_id="two")  # fmt: skip
     clock.advance(550)
     assert await rooms.store.write(rooms.refresh.wake, 10) == 2
-    (push,) = rooms.pushes.queued
-    tokens = {token.id: token for token in await rooms.tokens()}
-    assert push.push_token_id is not None
-    assert (push.kind, tokens[push.push_token_id].push_token) == ("apns", "dd" * 32)
+    assert [(kind, token) for kind, _, token, _ in await rooms.queued()] == [("apns", "dd" * 32)]
 
 
 async def test_many_bindings_cost_no_scan(rooms: Rooms, database_url: str, tmp_path: Path, clock: ManualClock) -> None:

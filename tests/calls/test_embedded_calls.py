@@ -16,9 +16,9 @@ BOB = f"bob@{DOMAIN}"
 
 
 @pytest.fixture
-async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
+async def scene(sqlite_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
     """With the subscriber alice, who calls. The callee is made by the test."""
-    async with EmbeddedScene.start(tmp_path, database_url) as running:
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as running:
         await running.account("alice")
         yield running
 
@@ -60,8 +60,8 @@ async def test_a_subscriber_calls_under_its_own_name_only(scene: EmbeddedScene, 
     assert scene.scene.apns.received == []
 
 
-async def test_a_trusted_peer_calls_without_a_digest_and_says_who_calls(database_url: str, tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path, database_url, sip_proxies="127.0.0.1") as scene:
+async def test_a_trusted_peer_calls_without_a_digest_and_says_who_calls(sqlite_url: str, tmp_path: Path) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_proxies="127.0.0.1") as scene:
         await scene.account("bob")
         async with registered(scene, "bob") as (bob,), scene.phone("gateway") as gateway:
             call = await gateway.call(BOB, proven=False, P_Asserted_Identity='"Alice" <tel:+4312345>')
@@ -81,15 +81,13 @@ async def test_a_trusted_peer_calls_without_a_digest_and_says_who_calls(database
         (f"sip:{'b' * 300}@example.com", 414),
     ],
 )
-async def test_nothing_is_relayed_and_nobody_unknown_is_looked_for(
-    scene: EmbeddedScene, alice: ScriptedPhone, uri: str, status: int
-) -> None:
+async def test_nothing_is_relayed_and_nobody_unknown_is_looked_for(alice: ScriptedPhone, uri: str, status: int) -> None:
     fields = {"Contact": f"<{alice.contact}>"}
     answer = await alice.request("INVITE", uri, fields, to="<sip:somebody@example.com>", call_id="a call")
     assert (answer.status, answer.all("Contact")) == (status, [])
 
 
-async def test_an_invite_inside_a_dialog_is_nobodys(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
+async def test_an_invite_inside_a_dialog_is_nobodys(alice: ScriptedPhone) -> None:
     answer = await alice.request("INVITE", f"sip:{BOB}", to=f"<sip:{BOB}>;tag=somebody", proven=False)
     assert answer.status == 481
 
@@ -179,7 +177,7 @@ async def test_a_phone_that_told_its_push_token_by_register_is_woken_after_it_is
 
 
 async def test_a_phone_that_never_wakes(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=5)
+    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=1)
     call = await alice.call(BOB)
     await call.answer(183)
     assert (await call.final()).status == 480
@@ -251,8 +249,8 @@ async def test_a_call_that_goes_round_is_ended(scene: EmbeddedScene, alice: Scri
     assert statuses == [302, 302, 302, 482]
 
 
-async def test_a_callee_is_not_pushed_all_night(database_url: str, tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path, database_url, sip_pushes_per_minute=2) as scene:
+async def test_a_callee_is_not_pushed_all_night(sqlite_url: str, tmp_path: Path) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_pushes_per_minute=2) as scene:
         await scene.account("alice")
         (token,) = await scene.account("bob", phones=1)
         async with scene.phone("alice") as alice:
@@ -267,8 +265,8 @@ async def test_a_callee_is_not_pushed_all_night(database_url: str, tmp_path: Pat
             assert (record.outcome, record.pushes) == ("REFUSED", 0)
 
 
-async def test_more_calls_than_may_wait_are_told_to_come_back(database_url: str, tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path, database_url, sip_max_calls=1) as scene:
+async def test_more_calls_than_may_wait_are_told_to_come_back(sqlite_url: str, tmp_path: Path) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_max_calls=1) as scene:
         await scene.account("alice")
         await scene.account("bob", phones=1)
         async with scene.phone("alice") as alice:
@@ -279,22 +277,46 @@ async def test_more_calls_than_may_wait_are_told_to_come_back(database_url: str,
             await call.cancel()
 
 
+async def test_who_waits_when_the_server_stops_is_told(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
+    (token,) = await scene.account("bob", phones=1)
+    call = await alice.call(BOB)
+    await scene.scene.pushed(token)
+    stopping = asyncio.create_task(scene.scene.stop())  # type: ignore[arg-type]
+    assert (await call.final()).status == 480
+    await stopping
+    record = await scene.scene.record()
+    assert (record.outcome, record.status, record.reason) == ("OVERLOADED", 480, "the server stopped")
+
+
 # preferences ----------------------------------------------------------------------------------------------------------
 
 
-async def test_always_wakes_a_phone_although_another_one_is_there(
-    scene: EmbeddedScene, alice: ScriptedPhone
-) -> None:
+async def test_always_wakes_a_phone_although_another_one_is_there(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
     (token,) = await scene.account("bob", phones=1, mobile_push_enable="always")
     async with registered(scene, "bob") as (desk,), scene.phone("bob") as mobile:
         call = await alice.call(BOB)
         await scene.scene.pushed(token)
         await mobile.register()
-        assert contacts(await call.answer(302)) == [mobile.contact, desk.contact]
+        found = await call.answer(302)
+        assert contacts(found) == [mobile.contact, desk.contact]
+        assert [value.partition(";q=")[2] for value in found.all("Contact")] == ["1.0", "1.0"]
+
+
+async def test_push_then_reg_wants_the_phone_that_was_woken_to_be_tried_first(
+    scene: EmbeddedScene, alice: ScriptedPhone
+) -> None:
+    (token,) = await scene.account("bob", phones=1, mobile_push_enable="push_then_reg")
+    async with registered(scene, "bob") as (desk,), scene.phone("bob") as mobile:
+        call = await alice.call(BOB)
+        await scene.scene.pushed(token)
+        await mobile.register()
+        found = await call.answer(302)
+        assert contacts(found) == [mobile.contact, desk.contact]
+        assert [value.partition(";q=")[2] for value in found.all("Contact")] == ["1.0", "0.9"]
 
 
 async def test_always_falls_back_to_who_is_there(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    await scene.account("bob", phones=1, mobile_push_enable="always", mobile_push_expiry=5)
+    await scene.account("bob", phones=1, mobile_push_enable="always", mobile_push_expiry=1)
     async with registered(scene, "bob") as (desk,):
         call = await alice.call(BOB)
         await call.answer(183)
@@ -311,7 +333,7 @@ async def test_only_push_leaves_the_others_out(scene: EmbeddedScene, alice: Scri
 
 
 async def test_only_push_does_not_fall_back(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    await scene.account("bob", phones=1, mobile_push_enable="only_push", mobile_push_expiry=5)
+    await scene.account("bob", phones=1, mobile_push_enable="only_push", mobile_push_expiry=1)
     async with registered(scene, "bob"):
         assert (await (await alice.call(BOB)).final()).status == 480
 
@@ -331,9 +353,7 @@ async def test_reg_then_push_wakes_the_others_when_the_caller_comes_back(
         assert contacts(await call.answer(302)) == [mobile.contact]
 
 
-async def test_a_call_to_one_phone_by_its_name_wakes_only_that_one(
-    scene: EmbeddedScene, alice: ScriptedPhone
-) -> None:
+async def test_a_call_to_one_phone_by_its_name_wakes_only_that_one(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
     await scene.account("bob")
     async with scene.phone("bob") as one, scene.phone("bob") as other:
         said = await one.register(scene.pn("11" * 32) + ";pn-purr")

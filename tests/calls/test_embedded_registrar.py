@@ -14,9 +14,9 @@ from tests.calls.scene import BUNDLE, DOMAIN
 
 
 @pytest.fixture
-async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
+async def scene(sqlite_url: str, tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
     """With the subscribers bob and eve."""
-    async with EmbeddedScene.start(tmp_path, database_url) as running:
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as running:
         await running.account("bob")
         await running.account("eve")
         yield running
@@ -58,19 +58,33 @@ async def test_a_phone_registers_asks_and_goes(bob: ScriptedPhone) -> None:
 async def test_nothing_is_told_or_kept_without_a_proof(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
     refused = await bob.register(proven=False)
     assert refused.status == 401
-    challenges = refused.all("WWW-Authenticate")
-    assert ["SHA-256" in value for value in challenges] == [True, False]
-    assert all(f'realm="{DOMAIN}"' in value for value in challenges)
+    (challenge,) = refused.all("WWW-Authenticate")
+    assert "algorithm=MD5" in challenge
+    assert f'realm="{DOMAIN}"' in challenge
     async with scene.phone("bob", "wrong") as stranger:
         assert (await stranger.register()).status == 401
     assert await asked(bob) == []
+
+
+@pytest.mark.parametrize(("asked_for", "algorithms"), [("SHA-256,MD5", ["SHA-256", "MD5"]), ("SHA-256", ["SHA-256"])])
+async def test_a_better_digest_is_asked_for_where_it_is_set(
+    sqlite_url: str, tmp_path: Path, asked_for: str, algorithms: list[str]
+) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_digest_algorithms=asked_for) as scene:
+        await scene.account("bob")
+        async with scene.phone("bob") as bob, scene.phone("bob", "wrong") as wrong:
+            for phone, status in ((wrong, 401), (bob, 200)):
+                phone.algorithm = "SHA-256"
+                challenges = (await phone.register(proven=False)).all("WWW-Authenticate")
+                assert [name for value in challenges for name in algorithms if f"={name}," in value] == algorithms
+                assert (await phone.register()).status == status
 
 
 async def test_who_is_not_there_is_answered_as_a_wrong_password_is(scene: EmbeddedScene) -> None:
     async with scene.phone("nobody") as nobody, scene.phone("bob", "wrong") as wrong:
         answers = [await nobody.register(), await wrong.register()]
     assert [answer.status for answer in answers] == [401, 401]
-    assert [len(answer.all("WWW-Authenticate")) for answer in answers] == [2, 2]
+    assert [answer.get("WWW-Authenticate").count("algorithm=MD5") for answer in answers] == [1, 1]
 
 
 async def test_a_register_for_somebody_else_is_refused(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
@@ -113,9 +127,7 @@ async def test_another_domain_is_not_served(bob: ScriptedPhone) -> None:
         ("<sip:bob@192.0.2.1>", 10, 423),
     ],
 )
-async def test_what_cannot_be_a_binding_is_refused(
-    bob: ScriptedPhone, contact: str, expires: int, status: int
-) -> None:
+async def test_what_cannot_be_a_binding_is_refused(bob: ScriptedPhone, contact: str, expires: int, status: int) -> None:
     answer = await bob.register(contact=contact, expires=expires)
     assert answer.status == status
     assert answer.get("Min-Expires") == ("60" if status == 423 else "")
@@ -161,9 +173,7 @@ async def test_a_phone_that_moved_is_one_binding(scene: EmbeddedScene, bob: Scri
     ("method", "status"),
     [("MESSAGE", 405), ("SUBSCRIBE", 489), ("PUBLISH", 405), ("BYE", 481), ("OPTIONS", 200), ("NONSENSE", 501)],
 )
-async def test_other_methods_are_answered_as_a_registrar_does(
-    bob: ScriptedPhone, method: str, status: int
-) -> None:
+async def test_other_methods_are_answered_as_a_registrar_does(bob: ScriptedPhone, method: str, status: int) -> None:
     answer = await bob.request(method, f"sip:bob@{DOMAIN}", {"Event": "reg"}, proven=False)
     assert answer.status == status
     if status in {405, 200}:

@@ -152,6 +152,16 @@ async def test_what_comes_from_outside_can_be_stored(waking: Waking) -> None:
     assert len(row.caller_name or "") == 500
 
 
+async def test_a_phone_that_was_not_pushed_is_not_called_used(waking: Waking) -> None:
+    await waking.subscriber()
+    await waking.token("fcm")
+    live = await waking.call()
+    live.end(Outcome.NOT_ENABLED)
+    await waking.recorder.idle()
+    [one] = msgspec.json.decode((await waking.row(live.id)).considered)
+    assert (one["used"], one["reason"], one.get("pushId")) == (False, "the call was not pushed", None)
+
+
 async def test_a_long_trace_is_cut_and_says_so(waking: Waking) -> None:
     live = await waking.call()
     for number in range(150):
@@ -265,6 +275,8 @@ async def test_old_calls_are_forgotten(waking: Waking) -> None:
     live.push()
     live.end(Outcome.DEFLECTED)
     await waking.pushed()
+    waking.clock.advance(86_400)
+    assert await waking.store.write(waking.ending.purge_pushes, 200) == 0
     waking.clock.advance(41)
     assert await waking.store.write(waking.ending.purge_pushes, 200) == 1
     waking.clock.advance(30 * 86_400)

@@ -41,6 +41,15 @@ def test_internal_listener(server: tuple[ServerProcess, Furnished], tmp_path: Pa
     process.wait_until_ready(5)
 
 
+def test_what_a_sip_proxy_may_ask(server: tuple[ServerProcess, Furnished], tmp_path: Path) -> None:
+    process, _ = server
+    made = json.loads(process.cli("admin", "create-user", "proxy", "--role", "sip-proxy", "--json").stdout)
+    authorization = basic(made["username"], made["password"])
+    only = ("--include-path-regex", "^/api/v1/(wakeups|sip)")
+    fuzz(process.internal + INTERNAL_DOCUMENT, process.internal, authorization, tmp_path, EXAMPLES, *only)
+    process.wait_until_ready(5)
+
+
 @pytest.mark.parametrize("who", ["nobody", "user"])
 def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path, who: str) -> None:
     process, _ = server
@@ -52,13 +61,13 @@ def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path
     process.wait_until_ready(5)
 
 
-def fuzz(document: str, base: str, authorization: str, folder: Path, examples: int) -> None:
-    """Runs schemathesis as its command line does; its report is the message of a failure."""
+def fuzz(document: str, base: str, authorization: str, folder: Path, examples: int, *only: str) -> None:
+    """Runs schemathesis as its command line does; its report is the message of a failure. `only`: which operations."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", document, "--url", base,
         "--checks", "all", "--exclude-checks", NOT_HELD,
         "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(examples),
-        "--generation-database", "none", "--warnings", "off", "--no-color", "--no-shrink",
+        "--generation-database", "none", "--warnings", "off", "--no-color", "--no-shrink", *only,
     ]  # fmt: skip
     if authorization:
         command += ["--header", f"Authorization: {authorization}"]

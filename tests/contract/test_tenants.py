@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import pytest
 
+from ringback.directory import NewSubscriber
+from ringback.principal import Principal
 from ringback.protocols.powerauth.headers import TOKEN_HEADER
 from ringback.softphone import MemoryState, Phone, Unlock
 from tests.contract.documents import Operation, documents_of, operations_of
@@ -50,6 +52,7 @@ class Ids:
     message_id: str = "no-such-message"
     push_id: str = "no-such-push"
     campaign_id: str = "no-such-campaign"
+    call_record_id: str = "no-such-call"
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -62,18 +65,21 @@ class Ids:
             "username": self.username,
             "name": "no-such-template",
             "language": "en",
+            "domain": "example.org",
             "key": "recovery",
             "callback_id": self.callback_id,
             "recovery_code_id": self.recovery_code_id,
             "message_id": self.message_id,
             "push_id": self.push_id,
             "campaign_id": self.campaign_id,
+            "call_record_id": self.call_record_id,
+            "wakeup_id": self.call_record_id,
         }
 
     def echoed(self) -> Iterator[str]:
         """What an answer may repeat."""
         yield from (self.registration_id, self.operation_id, self.user_id, self.app_id, self.callback_id)
-        yield from (self.message_id, self.push_id, self.campaign_id)
+        yield from (self.message_id, self.push_id, self.campaign_id, self.call_record_id)
 
 
 Body = Callable[[Ids], dict[str, Any] | None]
@@ -117,6 +123,41 @@ ENDPOINTS = {
     "changeDirectoryUser": ADMIN,
     "setDirectoryUserPassword": ADMIN,
     "deleteDirectoryUser": ADMIN,
+    **dict.fromkeys(
+        (
+            "createDomain",
+            "listDomains",
+            "getDomain",
+            "changeDomain",
+            "deleteDomain",
+            "getDomainPreferences",
+            "setDomainPreferences",
+            "changeDomainPreferences",
+            "createSubscriber",
+            "listSubscribers",
+            "getSubscriber",
+            "changeSubscriber",
+            "deleteSubscriber",
+            "setSubscriberPassword",
+            "deleteSubscriberPassword",
+            "getSubscriberPreferences",
+            "setSubscriberPreferences",
+            "changeSubscriberPreferences",
+            "listBindings",
+            "deleteBindings",
+            "getSipCredential",
+            "createWakeup",
+            "getWakeup",
+            "setWakeupRegistered",
+            "endWakeup",
+        ),
+        ADMIN,
+    ),
+    "listCalls": Endpoint(
+        queries=(lambda _: {}, lambda ids: {"userId": ids.user_id}, lambda _: {"domain": "example.org"}),
+        any_role=True,
+    ),
+    "getCall": Endpoint(any_role=True),
     "createApplication": ADMIN,
     "getApplication": ADMIN,
     "getApplicationList": ADMIN,
@@ -315,6 +356,7 @@ class Bank:
             f"/powerauth-cloud/v2/inbox/messages?userId={self.ids.user_id}",
             f"/api/v1/pushes?userId={self.ids.user_id}",
             f"/api/v1/campaigns/{self.ids.campaign_id}",
+            f"/api/v1/calls/{self.ids.call_record_id}",
         ]
         shown = [(await self.served.call("GET", path)).body for path in paths]
         for one in shown:  # ECDSA is randomised: the signature of an activation code differs each time
@@ -379,8 +421,24 @@ async def bank(served: Served) -> Bank:
         message_id=message.body["id"],
         push_id=told.body["noticeId"],
         campaign_id=campaign.body["id"],
+        call_record_id=await called(served),
     )
     return Bank(served, ids, registrations, operations)
+
+
+async def called(served: Served) -> str:
+    """A call to alice, in a domain of the bank's; she is not to be woken, so it is over."""
+    store, rooms = served.installation.store, served.rooms
+    by = Principal("cli", "test")
+    await store.write(rooms.sip_directory.domains.create, by, "example.org", ("bank",))
+    await store.write(rooms.sip_directory.subscribers.create, by, NewSubscriber("example.org", "alice", "alice"))
+    made = await store.write(rooms.access.create_user, by, "kamailio", "sip-proxy")
+    proxy = Login("kamailio", made.password)
+    call = {"callee": "alice@example.org", "caller": "sip:bob@example.com", "callId": "call-1"}
+    wakeup = (await served.call("POST", "/api/v1/wakeups", call, auth=proxy)).body["wakeupId"]
+    ended = await served.call("GET", f"/api/v1/wakeups/{wakeup}?waitSeconds=30", auth=proxy)
+    assert ended.body["outcome"] == "NOT_ENABLED"
+    return str(wakeup)
 
 
 def unknown_like(ids: Ids) -> Ids:
@@ -400,6 +458,7 @@ def unknown_like(ids: Ids) -> Ids:
         message_id=str(uuid4()),
         push_id=str(uuid4()),
         campaign_id=str(uuid4()),
+        call_record_id=str(uuid4()),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -29,7 +30,7 @@ KINDS = {"", "serve", "stopped", "elsewhere"}
 COMMAND_SECONDS = 60
 START_SECONDS = 30
 _FENCE = re.compile(r"^```console *(?P<kind>.*)$")
-_ADDRESS = re.compile(r"(?P<host>127\.0\.0\.1|localhost):(?P<port>8080|8081)\b")
+_ADDRESS = re.compile(r"(?P<host>127\.0\.0\.1|localhost):(?P<port>8080|8081|5070)\b")
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Session:
 
     def __init__(self, folder: Path, environment: dict[str, str], ports: tuple[int, int]) -> None:
         self._ports = {"8080": ports[0], "8081": ports[1]}
+        self._moved = {**self._ports, "5070": _free_sip_port()}
         self._folder = folder
         self._server_log = folder / ".server.log"
         self._shell = subprocess.Popen(
@@ -143,7 +145,7 @@ class Session:
 
     def _move(self, text: str) -> str:
         """The pages use the built-in ports; a test must not."""
-        return _ADDRESS.sub(lambda match: f"{match['host']}:{self._ports[match['port']]}", text)
+        return _ADDRESS.sub(lambda match: f"{match['host']}:{self._moved[match['port']]}", text)
 
     def _type(self, text: str, command: Command) -> str:
         assert self._shell.stdin is not None
@@ -169,3 +171,13 @@ class Session:
             assert self._shell.poll() is None, f"{command}\nended the shell, which printed:\n{text}"
             time.sleep(0.01)
         raise AssertionError(f"{command}\nwas not done after {COMMAND_SECONDS} s; it printed:\n{printed.decode()}")
+
+
+def _free_sip_port() -> int:
+    """One that is free for UDP and for TCP, and that no connection of somebody else takes before the server starts."""
+    while True:
+        port = random.randrange(31_000, 32_700)
+        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port))
+            return port

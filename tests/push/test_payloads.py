@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from ringback.protocols import jwe
 from ringback.push.content import CallContent, Content, LiveActivity, decode_content, encode_content
+from ringback.push.farewells import farewell_content
 from ringback.push.fitting import PayloadRefused
 from ringback.push.payloads import (
+    CALL_OVER_PLACEHOLDER,
     CALL_PLACEHOLDER,
     PLACEHOLDER,
     Encryption,
@@ -213,6 +215,9 @@ def test_an_encrypted_message_wakes_the_extension_with_a_text_that_says_nothing(
 
 def test_what_an_encrypted_push_needs_outside_depends_on_what_it_is() -> None:
     assert _apns(CALL, encryption=ENCRYPTION)["aps"]["alert"] == {"title": CALL_PLACEHOLDER}
+    over = farewell_content(CALL, "cancelled")
+    assert _apns(over, encryption=ENCRYPTION)["aps"]["alert"] == {"title": CALL_OVER_PLACEHOLDER}
+    assert _apns(over)["reason"] == "cancelled"
     assert _apns(SILENT, encryption=ENCRYPTION)["aps"] == {"content-available": 1}
     assert _fcm(SILENT, encryption=ENCRYPTION)["android"] == {"priority": "NORMAL"}
 

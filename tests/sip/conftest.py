@@ -1,4 +1,4 @@
-"""Endpoints with real sockets, with short timers, on both loops; closed when a test is over."""
+"""Endpoints with real sockets, closed when a test is over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.sip.peers import Handler, StreamPeer, UdpPeer
 MakeEndpoint: TypeAlias = Callable[..., SipEndpoint]
 MakePeer: TypeAlias = Callable[[SipAddress], Awaitable[UdpPeer]]
 ON_BOTH_LOOPS = {"test_udp.py", "test_streams.py"}
-SHORT = Timers(t1=0.05, t2=0.2, t4=0.1)
+SHORT = Timers(t1=0.02, t2=0.08, t4=0.04)
+"""For tests that wait for the end of something: 64*T1 is 1.3 seconds."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -27,13 +28,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.fixture
 async def make_endpoint() -> AsyncIterator[MakeEndpoint]:
-    """`make_endpoint(handler, **limits_and_options)`: limits by their names, everything else is the endpoint's."""
+    """Makes one: `(handler, **limits_and_options)`, limits by their names, everything else is the endpoint's."""
     made: list[SipEndpoint] = []
 
     def make(handler: Any = None, **options: Any) -> SipEndpoint:
         limits = {name: options.pop(name) for name in list(options) if name in SipLimits.__struct_fields__}
         limits = {"messages_per_second": 0, **limits}
-        options = {"timers": SHORT, "name": "Ringback", **options}
+        options = {"name": "Ringback", **options}
         made.append(SipEndpoint(handler or Handler(), limits=SipLimits(**limits), **options))
         return made[-1]
 
@@ -44,7 +45,7 @@ async def make_endpoint() -> AsyncIterator[MakeEndpoint]:
 
 @pytest.fixture
 async def peer_of() -> AsyncIterator[MakePeer]:
-    """`await peer_of(address)`: a plain UDP socket that speaks to it."""
+    """Opens a plain UDP socket that speaks to an address."""
     made: list[UdpPeer] = []
 
     async def make(to: SipAddress) -> UdpPeer:
@@ -58,7 +59,7 @@ async def peer_of() -> AsyncIterator[MakePeer]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Callable[..., Awaitable[StreamPeer]]]:
-    """`await connect(address, tls=…)`: a connection to it."""
+    """Opens a connection to an address, with `tls` if that is given."""
     made: list[StreamPeer] = []
 
     async def make(to: SipAddress, **options: Any) -> StreamPeer:

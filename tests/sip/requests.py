@@ -24,7 +24,9 @@ def request_of(method: str, *more: tuple[str, str], uri: str = "sip:bob@example.
     return Request(method, uri, Headers(fields))
 
 
-def answer_to(request: Request, status: int, *headers: tuple[str, str], tag: str = "theirs", body: bytes = b"") -> bytes:
+def answer_to(
+    request: Request, status: int, *headers: tuple[str, str], tag: str = "theirs", body: bytes = b""
+) -> bytes:
     """The bytes of an answer."""
     return response_to(request, status, to_tag=tag, headers=headers, body=body).encode()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from ringback.protocols import jwe
-from ringback.softphone.call_push import is_incoming, read_push
+from ringback.softphone import MacTokenRefused, Push, PushStream
+from ringback.softphone.call_push import CallPushStream, is_incoming, read_push
 from ringback.softphone.errors import CallPushUnreadable
+from ringback.softphone.waking import _unless
 
 KEY = bytes(range(32))
 CALL = {
@@ -81,3 +84,47 @@ def test_a_call_that_is_over() -> None:
 def test_a_call_without_its_id_cannot_be_read() -> None:
     with pytest.raises(CallPushUnreadable):
         read_push({**CALL, "pushid": 7})
+
+
+class Stream:
+    """Pushes that a test hands out one by one."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Push:
+        content = await self.came.get()
+        if isinstance(content, Exception):
+            raise content
+        return Push("1", content)
+
+
+async def test_while_a_phone_waits_it_hears_that_the_call_is_over() -> None:
+    stream = Stream()
+    async with CallPushStream(cast("PushStream", stream)).reading() as pushes:
+        stream.came.put_nowait({"title": "something else"})
+        stream.came.put_nowait({**CALL, "pushid": "a"})
+        push = await anext(pushes)
+        over = pushes.over(push.pushid)
+        assert not over.is_set()
+        stream.came.put_nowait({**CALL, "pushid": "b"})
+        stream.came.put_nowait({**CALL, "pushid": "a", "type": "missedcall"})
+        async with asyncio.timeout(10):
+            await over.wait()
+        assert [(await anext(pushes)).pushid for _ in range(2)] == ["b", "a"]
+        stream.came.put_nowait(MacTokenRefused(401, "x", "y"))
+        with pytest.raises(MacTokenRefused):
+            await anext(pushes)
+
+
+async def test_a_phone_stops_waiting_when_it_is_over() -> None:
+    over: asyncio.Event = asyncio.Event()
+    async with asyncio.timeout(10):
+        assert await _unless(over, asyncio.sleep(0, "came")) == "came"
+        waiting = asyncio.create_task(_unless(over, asyncio.sleep(3600, "never")))
+        await asyncio.sleep(0)
+        over.set()
+        assert await waiting is None

@@ -17,6 +17,7 @@ from ringback.softphone.sip_incoming import IncomingCall
 from ringback.softphone.sip_phone import SipPhone
 from ringback.softphone.waking import Answering, take_call, tell_of
 from tests.calls.peer import Message, Peer
+from tests.calls.scene import until
 from tests.calls.sipp import sipp
 from tests.softphone.sip_answers import answer, request, sdp
 
@@ -134,8 +135,7 @@ async def test_an_offer_that_comes_with_the_acknowledgement(peer: Peer, phone: S
             peer, "ACK", "sip:bob@example.org", branch="two", to_tag=ring.to_tag, body=sdp(listener.port, codecs="0")
         )
         peer.send(data, place_of(offered))
-        while not listener.came:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(listener.came) > 0)
     assert call.media.sent > 0
 
 

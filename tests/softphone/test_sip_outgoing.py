@@ -14,7 +14,8 @@ from ringback.sip import Timers
 from ringback.softphone.sip_account import SipAccount
 from ringback.softphone.sip_phone import SipPhone
 from ringback.softphone.waking import make_call, tell_of
-from tests.calls.peer import Peer
+from tests.calls.peer import Peer, write
+from tests.calls.scene import until
 from tests.calls.sipp import sipp
 from tests.softphone.sip_answers import accept, answer, media_address, sdp
 
@@ -80,8 +81,9 @@ async def test_early_media_is_heard_and_another_phone_answers(server: Peer, phon
     for number in range(5):
         server.send(struct.pack("!BBHII", 0x80, 8, number, number * 160, 7) + bytes(160), media_address(invite))
     server.send(b"no RTP", media_address(invite))
-    while call.media is None or call.media.received < 5:
-        await asyncio.sleep(0.005)
+    assert call.media is not None
+    media = call.media
+    await until(lambda: media.received >= 5)
     answer(server, invite, 180, tag="bobs-phone", fields=TAGGED)
     await call.reached("RINGING")
     accept(server, invite, "bobs-phone")
@@ -248,8 +250,6 @@ async def test_the_other_side_hangs_up(server: Peer, phone: SipPhone) -> None:
     ack = await server.expect("ACK")
     tag = ack.get("From").partition("tag=")[2]
     contact = invite.get("Contact").strip("<>")
-    from tests.calls.peer import write  # noqa: PLC0415 - only here a whole request is written by hand
-
     fields = [
         ("Via", f"SIP/2.0/UDP {server.address};branch=z9hG4bKbye"),
         ("From", "<sip:bob@example.org>;tag=x"),

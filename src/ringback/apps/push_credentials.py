@@ -75,7 +75,7 @@ class PushCredentials:
     async def with_credential(
         self, tx: Tx, kind: CredentialKind, app_ids: Sequence[str], limit: int
     ) -> Sequence[str]:
-        """Those of the apps that have a credential of a kind, in their order; where none is named, of all apps, by id."""
+        """Those of the apps that have a credential of a kind, in order; where none is named, of all apps, by id."""
         if not app_ids:
             return await tx.all(queries_push_credentials.apps_with_credential, kind, limit)
         return [app_id for app_id in app_ids[:limit] if await self.stored(tx, app_id, kind) is not None]

@@ -14,7 +14,7 @@ from ringback.calls.by_notification import ByNotification
 from ringback.calls.early_media import EarlyMedia
 from ringback.calls.embedded import ANSWERS, EmbeddedServer, EmbeddedSettings
 from ringback.calls.ending import Ending
-from ringback.calls.model import Considered, NewCall, Outcome, Reach
+from ringback.calls.model import MODES, CallsWanted, Considered, NewCall, Outcome, Reach
 from ringback.calls.progress import CallProgress
 from ringback.calls.prompts import Prompts
 from ringback.calls.purrs import PhoneNames
@@ -25,11 +25,14 @@ from ringback.calls.recording import Recorder
 from ringback.calls.records import CallRecords
 from ringback.calls.register_request import Lifetimes
 from ringback.calls.registrar import Registrar
+from ringback.calls.showing import show_detail as show_call
+from ringback.calls.showing import show_item as show_call_item
 from ringback.calls.sip_proof import SipProof
 from ringback.calls.wakeups import LiveCall, WakeUps
 
 __all__ = [
     "ANSWERS",
+    "MODES",
     "ApplicationServer",
     "ApplicationServerSettings",
     "BindingRefresh",
@@ -37,6 +40,7 @@ __all__ = [
     "ByNotification",
     "CallProgress",
     "CallRecords",
+    "CallsWanted",
     "Considered",
     "EarlyMedia",
     "EmbeddedServer",
@@ -56,4 +60,6 @@ __all__ = [
     "Registrar",
     "SipProof",
     "WakeUps",
+    "show_call",
+    "show_call_item",
 ]

@@ -63,14 +63,14 @@ def routes(store: Store, records: CallRecords) -> Routes:
         return CallPage([show_item(row) for row in found], None if following is None else make_cursor(following))
 
     @native.get(
-        "/calls/{id:str}",
+        "/calls/{call_record_id:str}",
         tag=TAG,
         operation_id="getCall",
         summary="What happened in a call, which push tokens were considered, and what the push providers answered.",
         role="any",
     )
-    async def get_call(request: Req, id: FromPath[str]) -> CallDetail:  # noqa: A002 - the name in the path
-        found = await store.read(records.of, principal_of(request), id)
+    async def get_call(request: Req, call_record_id: FromPath[str]) -> CallDetail:
+        found = await store.read(records.of, principal_of(request), call_record_id)
         return show_detail(found.row, found.considered, found.sendings)
 
     return Routes(internal=[list_calls, get_call])

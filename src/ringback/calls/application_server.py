@@ -17,7 +17,7 @@ import msgspec
 from ringback.calls.app_param import HEADER, BadAppParam, parse_app_param
 from ringback.calls.model import NewCall, Outcome
 from ringback.calls.recent_calls import RecentCalls
-from ringback.calls.ringing import Caller, caller_of
+from ringback.calls.ringing import Caller, caller_of, readable
 from ringback.calls.waiting import RETRY_AFTER, Asked, WaitingCall
 from ringback.protocols.sip.message import SipMalformed
 
@@ -158,7 +158,7 @@ class ApplicationServer:
         caller = caller_of(request, trusted=True)
         username, _, domain = uri.aor.rpartition("@")
         asked = Asked(
-            call_id=request.call_id,
+            call_id=readable(request.call_id),
             username=said.callee or username,
             domain=(said.domain or domain).lower(),
             target=_with_port(uri, self._settings.deflect_port) if self._settings.deflect_port else request.uri,

@@ -67,8 +67,10 @@ class EarlyMedia:
         self._randomness = randomness
         self._most = most_streams
         host, self._port = pump.address
-        self._host = ipaddress.ip_address(host.partition("%")[0])
-        self._is_ipv6 = isinstance(self._host, ipaddress.IPv6Address)
+        self._own = host.partition("%")[0]
+        self._is_ipv6 = ":" in host
+        self._is_everywhere = ipaddress.ip_address(self._own).is_unspecified
+        self._is_both = self._is_ipv6 and self._is_everywhere
         self._figures: asyncio.TimerHandle | None = None
         self._shown = (0, 0)
         self.pump = pump
@@ -106,22 +108,27 @@ class EarlyMedia:
 
         That is: no G.711 in it, no address that can be sent to, or too many streams.
         """
-        described = sdp.audio_of(offer)
-        if described is None or described.remote is None or not described.listens or not self._has_room:
+        if not self._has_room:
             return None
-        host = self._host_for(described.remote[0])
+        host: str | None = self._own
+        if self._is_everywhere:  # which of our addresses the caller sees, depends on where it is
+            described = sdp.audio_of(offer)
+            host = self._own_towards(described.remote[0]) if described is not None and described.remote else None
         answer = sdp.answer_to_offer(offer, host, self._port, self._session_id()) if host is not None else None
-        if answer is None:
+        if answer is None or answer.remote is None or not self._reaches(answer.remote[0]):
             return None
         made = self._made(answer.body, prompt, loop)
-        made.play(described)
+        made.play(sdp.Audio(answer.codec, answer.payload_type, answer.remote, "recvonly"))
         return made
 
     def offer(self, prompt: str | None, *, loop: bool | None) -> EarlyMediaStream | None:
-        """An offer for a caller that made none; `play` is to be told the answer. None when there is no room."""
-        if not self._has_room or self._host.is_unspecified:
+        """An offer for a caller that made none; `play` is to be told the answer.
+
+        None when there is no room, or when the socket has every address, so that none can be named.
+        """
+        if not self._has_room or self._is_everywhere:
             return None
-        body = sdp.offer(str(self._host), self._port, self._session_id(), direction="sendonly")
+        body = sdp.offer(self._own, self._port, self._session_id(), direction="sendonly")
         return self._made(body, prompt, loop)
 
     def close(self) -> None:
@@ -139,11 +146,9 @@ class EarlyMedia:
         repeats = self._prompts.loop if loop is None else loop
 
         def start(audio: sdp.Audio) -> RtpStream | None:
-            if audio.remote is None or not audio.listens or not self._has_room:
+            if audio.remote is None or not audio.listens or not self._has_room or not self._reaches(audio.remote[0]):
                 return None
-            if self._host_for(audio.remote[0]) is None:
-                return None
-            remote = self._reachable(audio.remote)
+            remote = self._as_sent_to(audio.remote)
             numbers = self._randomness.bytes(10)
             stream = RtpStream(playing.payloads(audio.codec), audio.payload_type, remote, numbers, loop=repeats)
             self.pump.start(stream)
@@ -154,17 +159,15 @@ class EarlyMedia:
     def _session_id(self) -> int:
         return int.from_bytes(self._randomness.bytes(4), "big")
 
-    def _reachable(self, remote: tuple[str, int]) -> tuple[str, int]:
+    def _reaches(self, remote: str) -> bool:
+        return self._is_both or (":" in remote) == self._is_ipv6
+
+    def _as_sent_to(self, remote: tuple[str, int]) -> tuple[str, int]:
         """The address as our socket needs it: one for both families knows IPv4 as a part of IPv6."""
         return (f"::ffff:{remote[0]}", remote[1]) if self._is_ipv6 and ":" not in remote[0] else remote
 
-    def _host_for(self, remote: str) -> str | None:
-        """Our address as that caller sees it; None when it cannot be reached from this socket."""
-        is_both = self._is_ipv6 and self._host.is_unspecified
-        if not is_both and ipaddress.ip_address(remote).version != self._host.version:
-            return None
-        if not self._host.is_unspecified:
-            return str(self._host)
+    def _own_towards(self, remote: str) -> str | None:
+        """Our address as that caller sees it; None when there is no way there."""
         family = socket.AF_INET6 if ":" in remote else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as asking:  # no packet is sent by this
             try:

@@ -18,7 +18,7 @@ from ringback.calls.held import RETRY_AFTER, HeldCall
 from ringback.calls.model import NewCall, Outcome
 from ringback.calls.push_rate import PushRate
 from ringback.calls.recent_calls import RecentCalls
-from ringback.calls.ringing import caller_of
+from ringback.calls.ringing import caller_of, readable
 from ringback.calls.waiting import Asked
 from ringback.errors import RingbackError
 from ringback.protocols.sip.errors import SipMalformed
@@ -302,7 +302,7 @@ def _asked(request: Request, *, trusted: bool) -> Asked:
     if uri.scheme not in {"sip", "sips"} or not uri.user:
         raise SipMalformed("Callee Is Not user@domain", status=416 if uri.scheme == "tel" else 404)
     asked = Asked(
-        call_id=request.call_id,
+        call_id=readable(request.call_id),
         username=uri.username,
         domain=uri.host,
         target=request.uri,

@@ -25,6 +25,8 @@ OVERDUE_MS = 10_000
 """So long after its ring time a call that waits is held by nobody."""
 KEPT_MS = 30 * 86_400_000
 """How long one can ask what became of a call."""
+PUSHES_KEPT_MS = 86_400_000
+"""How long a proxy that asks again hears whom its call was pushed to."""
 _FAREWELL_MS = 60_000
 _TIMED_OUT = "no phone came in time"
 _DIED = "the process that held the call is gone"
@@ -87,7 +89,7 @@ class Ending:
 
     async def purge_pushes(self, tx: Tx, limit: int) -> int:
         """Unit for the job: forgets up to `limit` rows of whom calls were pushed to; returns how many."""
-        return len(await tx.all(queries.purge_call_pushes, self._clock.now_ms(), limit))
+        return len(await tx.all(queries.purge_call_pushes, self._clock.now_ms() - PUSHES_KEPT_MS, limit))
 
     async def _farewells(
         self, tx: Tx, row: CallRow, user_id: str, farewell: Farewell, *, spared: str | None

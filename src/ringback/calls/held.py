@@ -12,6 +12,7 @@ from ringback.calls.model import NewCall, Outcome
 from ringback.calls.plans import NEVER, plan_of
 from ringback.calls.purrs import PARAMETER as PURR
 from ringback.calls.redirect_contacts import come_back_uri, contact_values, merged
+from ringback.calls.ringing import end_by_cancel
 from ringback.errors import RingbackError
 
 if TYPE_CHECKING:
@@ -181,6 +182,11 @@ class HeldCall:
         assert self._live is not None
         return self._live
 
+    @property
+    def _preference(self) -> str:
+        reach = self._live_call.new.reach
+        return "never" if reach is None else reach.callee.mobile_push_enable
+
     def _left(self) -> float:
         return max(0.0, self._started + self._waits - self._desk.now())
 
@@ -214,7 +220,12 @@ class HeldCall:
                 self._answer(480, Outcome.TIMEOUT, "the binding that the callee had is over")
                 return
         again = come_back_uri(self._incoming.request.uri) if self._tries_registered_first(callee_is) else ""
-        contacts = contact_values(bindings, come_back_to=again)
+        contacts = contact_values(
+            bindings,
+            before_all=self._fresh if self._preference == "push_then_reg" else (),
+            all_at_once=self._preference == "always",
+            come_back_to=again,
+        )
         if not self._incoming.respond(302, headers=[("Contact", value) for value in contacts]):
             return  # the CANCEL was faster, and has told
         self._recent.deflects += 1
@@ -227,7 +238,7 @@ class HeldCall:
         return (
             callee_is == "registered before"
             and reach is not None
-            and reach.callee.mobile_push_enable == "reg_then_push"
+            and self._preference == "reg_then_push"
             and bool(reach.targets)
             and not self._recent.pushed
         )
@@ -237,9 +248,10 @@ class HeldCall:
             self._close(outcome, status, reason)
 
     def _cancelled(self) -> None:
-        """The caller gave up; the endpoint has answered already."""
+        """The caller gave up, or somebody has answered; the endpoint has answered 487 already."""
         if not self._over:
-            self._close(Outcome.CANCELLED, 487, "the caller gave up")
+            outcome, reason = end_by_cancel(self._incoming.cancel_reason)
+            self._close(outcome, 487, reason)
 
     def _ended_elsewhere(self, reason: str) -> None:
         """Somebody ended the call over HTTP, perhaps in another process."""

@@ -77,8 +77,8 @@ class Urls(Protocol):
 class Digests(Protocol):
     """Who judges digests; the `directory` room does."""
 
-    def challenges(self, realm: str, address: str) -> tuple[str, ...]:
-        """Values of WWW-Authenticate, the best algorithm first."""
+    def challenges(self, realm: str, address: str, *, algorithms: tuple[str, ...]) -> tuple[str, ...]:
+        """Values of WWW-Authenticate, one for each algorithm, in that order."""
         ...
 
     async def check(

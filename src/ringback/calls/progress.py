@@ -22,7 +22,9 @@ class Stream(Protocol):
     """Early media of one call. `body`: the answer to the caller's offer, or our offer."""
 
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """SDP."""
+        ...
 
     def play(self, audio: Audio | None) -> None:
         """The caller has answered our offer."""

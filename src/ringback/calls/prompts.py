@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import wave
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,7 @@ class Prompts:
         self.loop = loop
         self._named: dict[str, Prompt] = {}
         if not path:
-            self.default = _prompt(_tone())
+            self.default = _tone()
             return
         try:
             self.default = read_prompt(Path(path))
@@ -104,7 +105,8 @@ def _cut(sound: bytes, silence: bytes) -> tuple[bytes, ...]:
     return tuple(sound[at : at + SAMPLES] for at in range(0, len(sound), SAMPLES))
 
 
-def _tone() -> bytes:
+@cache
+def _tone() -> Prompt:
     count = _TONE_SECONDS * _RATE
     samples = [0.0] * count
     for begins, hertz in _NOTES:
@@ -112,4 +114,4 @@ def _tone() -> bytes:
             t = n / _RATE - begins
             loudness = min(1.0, t / _STRIKE_SECONDS) * math.exp(-_FADE_PER_SECOND * t)
             samples[n] += _LOUDNESS * loudness * math.sin(math.tau * hertz * t)
-    return struct.pack(f"<{count}h", *(round(one) for one in samples))
+    return _prompt(struct.pack(f"<{count}h", *(round(one) for one in samples)))

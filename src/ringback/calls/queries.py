@@ -151,6 +151,12 @@ def _walked_of(column: str) -> Query[WalkedCall]:
     )
 
 
+walked_calls_of_call_id = Query(
+    "walked_calls_of_call_id",
+    "The same of one Call-ID; they are few, so they may be sorted.",
+    f"{_WALKED} WHERE call_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT $4",
+    row=WalkedCall,
+)
 walked_calls_of_callee = _walked_of("callee")
 walked_calls_of_user = _walked_of("user_id")
 walked_calls_of_domain = _walked_of("domain")

@@ -31,7 +31,7 @@ class RecentCall:
 
 
 class RecentCalls:
-    """The calls of the last minutes, by Call-ID and callee; times are those of the caller's steady clock, in seconds."""
+    """The calls of the last minutes, by Call-ID and callee; times are those of a steady clock, in seconds."""
 
     def __init__(self, most: int = _MOST_REMEMBERED) -> None:
         self._most = most

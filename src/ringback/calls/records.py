@@ -85,6 +85,8 @@ class CallRecords:
 
 def _way(wanted: CallsWanted) -> tuple[Query[WalkedCall], tuple[str, ...]]:
     """The index that finds the fewest."""
+    if wanted.call_id:
+        return queries.walked_calls_of_call_id, (wanted.call_id,)
     if wanted.callee:
         return queries.walked_calls_of_callee, (wanted.callee,)
     if wanted.user_id:

@@ -25,14 +25,26 @@ def merged(new: Iterable[Binding], old: Iterable[Binding]) -> list[Binding]:
     return found + [one for one in old if one.contact not in contacts and (one.instance, one.reg_id) not in instances]
 
 
-def contact_values(bindings: Sequence[Binding], *, come_back_to: str = "") -> list[str]:
+def contact_values(
+    bindings: Sequence[Binding],
+    *,
+    before_all: Iterable[Binding] = (),
+    all_at_once: bool = False,
+    come_back_to: str = "",
+) -> list[str]:
     """The values of Contact, best first, each with a q that is lower than the one before: 1.0, 0.9, … 0.2.
 
-    First the phones' own q decides, then which one was heard of last. `come_back_to`: a URI that is to be tried when
-    all of them fail, with q 0.1.
+    First the phones' own q decides, then which one was heard of last. `before_all`: those of them that come first
+    whatever their q. `come_back_to`: a URI that is to be tried when
+    all of them fail, with q 0.1. `all_at_once`: every phone has q 1.0, so that a caller that can rings them together.
     """
-    ordered = sorted(bindings, key=lambda one: (-_own_q(one), -one.registered_at))
-    values = [f"<{one.contact}>;q={_PREFERENCES[min(n, len(_PREFERENCES) - 1)]}" for n, one in enumerate(ordered)]
+    first = {one.contact for one in before_all}
+    ordered = sorted(bindings, key=lambda one: (one.contact not in first, -_own_q(one), -one.registered_at))
+    places = range(len(ordered)) if not all_at_once else (0,) * len(ordered)
+    values = [
+        f"<{one.contact}>;q={_PREFERENCES[min(place, len(_PREFERENCES) - 1)]}"
+        for one, place in zip(ordered, places, strict=True)
+    ]
     if come_back_to:
         values.append(f"<{come_back_to}>;q=0.1")
     return values

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ringback.calls.model import Outcome
 from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.headers import NameAddress, parse_name_address
+from ringback.protocols.sip.headers import NameAddress, parse_name_address, split_elements
 
 if TYPE_CHECKING:
     from ringback.protocols.sip.message import Request
@@ -44,8 +45,25 @@ def caller_of(request: Request, *, trusted: bool) -> Caller:
     return _caller(request.from_)
 
 
+def end_by_cancel(reason: str) -> tuple[Outcome, str]:
+    """Why the caller's side took the call back, and in words. `reason`: the CANCEL's Reason (RFC 3326), may be empty.
+
+    A proxy that rang other phones as well says so when one of them has answered.
+    """
+    for element in split_elements(reason):
+        protocol, *parameters = (part.strip().lower() for part in element.split(";"))
+        if protocol == "sip" and "cause=200" in (part.replace(" ", "") for part in parameters):
+            return Outcome.ANSWERED_ELSEWHERE, "another phone has answered"
+    return Outcome.CANCELLED, "the caller gave up"
+
+
+def readable(text: str) -> str:
+    """Text of a message as it may be stored and shown: a byte that was no UTF-8 on the wire is a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _caller(address: NameAddress) -> Caller:
-    return Caller(address.uri[:LONGEST_URI], _printable(address.display_name or "")[:LONGEST_NAME])
+    return Caller(readable(address.uri[:LONGEST_URI]), _printable(address.display_name or "")[:LONGEST_NAME])
 
 
 def _printable(text: str) -> str:

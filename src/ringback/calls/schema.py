@@ -108,7 +108,7 @@ class NewWakeup(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     caller: _Line
     call_id: _Line
     caller_name: Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
-    timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
+    timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] | None = None
 
 
 class WakeupPush(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,11 +14,16 @@ MOST_ANSWERS = 8
 
 
 class SipProof:
-    """Asks for it. `realm`: empty = the domain of the subscriber."""
+    """Asks for it. `realm`: empty = the domain of the subscriber. `algorithms`: what is asked for, the best first.
 
-    def __init__(self, *, digests: Digests, realm: str) -> None:
+    baresip 1.0 and others built on its library give up when one of several challenges is not MD5, against RFC 8760
+    §2.4.
+    """
+
+    def __init__(self, *, digests: Digests, realm: str, algorithms: tuple[str, ...]) -> None:
         self._digests = digests
         self._realm = realm
+        self._algorithms = algorithms
 
     async def prove(self, incoming: IncomingRequest, domain: str) -> SubscriberCredential | None:
         """Which subscriber of the domain has sent it; None when it was answered: 401, or 403 after too many guesses.
@@ -29,7 +34,7 @@ class SipProof:
         realm = self._realm or domain
         answer = _answer_for(realm, request.headers.lines("Authorization"))
         if answer is None:
-            _challenge(incoming, self._digests.challenges(realm, address))
+            _challenge(incoming, self._challenges(realm, address))
             return None
         verdict = await self._digests.check(
             answer, method=request.method, uri=request.uri, realm=realm, address=address, domain=domain
@@ -38,14 +43,18 @@ class SipProof:
             incoming.respond(403, "Too Many Wrong Passwords")
             return None
         if verdict.credential is None:
-            _challenge(incoming, verdict.challenges)
+            asked = tuple(one for one in verdict.challenges if any(f"={name}," in one for name in self._algorithms))
+            _challenge(incoming, asked or self._challenges(realm, address))
         return verdict.credential
+
+    def _challenges(self, realm: str, address: str) -> tuple[str, ...]:
+        return self._digests.challenges(realm, address, algorithms=self._algorithms)
+
+
+def _challenge(incoming: IncomingRequest, challenges: tuple[str, ...]) -> None:
+    incoming.respond(401, headers=[("WWW-Authenticate", value) for value in challenges])
 
 
 def _answer_for(realm: str, values: list[str]) -> str | None:
     quoted = f'"{realm}"'.lower()
     return next((value for value in values[:MOST_ANSWERS] if quoted in value.lower()), None)
-
-
-def _challenge(incoming: IncomingRequest, challenges: tuple[str, ...]) -> None:
-    incoming.respond(401, headers=[("WWW-Authenticate", value) for value in challenges])

@@ -15,7 +15,7 @@ import msgspec
 
 from ringback.calls.model import NewCall, Outcome
 from ringback.calls.plans import NEVER, plan_of
-from ringback.calls.ringing import Caller
+from ringback.calls.ringing import Caller, end_by_cancel
 from ringback.calls.watched_contacts import WatchedContacts
 from ringback.errors import RingbackError
 from ringback.protocols.sip.message import SipMalformed
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ringback.calls.model import Reach
     from ringback.calls.needs_sip import Desk
     from ringback.calls.recent_calls import RecentCall
-    from ringback.calls.watched_contacts import TellsContact
     from ringback.calls.wakeups import LiveCall
+    from ringback.protocols.sip.reginfo import RegisteredContact
     from ringback.sip import IncomingRequest, Notification, Subscription
 
 FIRST_NOTIFY_SECONDS = 0.6
@@ -100,6 +100,8 @@ class WaitingCall:
             self._answer(503, Outcome.OVERLOADED, str(error), RETRY_AFTER)
             return
         self._open(reach)
+        if reach is None:
+            self._answer(404, Outcome.UNKNOWN_CALLEE, "there is no such subscriber")
         if self._over or reach is None or not self._may_wait(reach):
             return
         self._wait_at_most(self._left())
@@ -148,8 +150,6 @@ class WaitingCall:
             live.end(outcome, status=status, reason=reason)
             return
         live.on_cancelled = self._ended_elsewhere
-        if reach is None:
-            self._answer(404, Outcome.UNKNOWN_CALLEE, "there is no such subscriber")
 
     def _may_wait(self, reach: Reach) -> bool:
         callee, live = reach.callee, self._live_call
@@ -232,7 +232,7 @@ class WaitingCall:
             why = f"the proxy ended the subscription ({notification.reason or 'no reason given'})"
             self._answer(480, Outcome.SUBSCRIPTION_REFUSED, why)
 
-    def _take(self, notification: Notification) -> TellsContact | None:
+    def _take(self, notification: Notification) -> RegisteredContact | None:
         if not notification.body.strip():
             self._contacts.take_nothing()
             return None
@@ -297,7 +297,7 @@ class WaitingCall:
     def _deflect_blindly(self) -> None:
         self._deflect("not known", None)
 
-    def _deflect(self, callee_is: str, contact: TellsContact | None) -> None:
+    def _deflect(self, callee_is: str, contact: RegisteredContact | None) -> None:
         """The call goes back to the proxy, which rings every binding it has."""
         if self._over:
             return
@@ -316,9 +316,10 @@ class WaitingCall:
             self._close(outcome, status, reason)
 
     def _cancelled(self) -> None:
-        """The caller gave up; the endpoint has answered already."""
+        """The caller gave up, or somebody has answered; the endpoint has answered 487 already."""
         if not self._over:
-            self._close(Outcome.CANCELLED, 487, "the caller gave up")
+            outcome, reason = end_by_cancel(self._incoming.cancel_reason)
+            self._close(outcome, 487, reason)
 
     def _unheard(self) -> None:
         """The caller wanted a reliable 183 and never confirmed it; the endpoint has answered already."""

@@ -17,6 +17,7 @@ from ringback.calls.model import (
     TRANSITIONS,
     CallPush,
     CallRow,
+    Considered,
     NewCall,
     Outcome,
     Reach,
@@ -180,11 +181,7 @@ class LiveCall:
         new = self.new
         reach = new.reach
         callee = None if reach is None else reach.callee
-        pushed = {token.id: push_id for push_id, token in self._pushes or ()}
-        considered = [
-            msgspec.structs.replace(one, push_id=pushed.get(one.push_token_id)) if one.used else one
-            for one in (reach.considered if reach is not None else ())
-        ]
+        considered = [self._decided(one) for one in (reach.considered if reach is not None else ())]
         steps = self.steps
         if self._dropped:
             steps = [*steps, Step(steps[-1].at_ms, "more", {"steps": self._dropped})]
@@ -213,6 +210,15 @@ class LiveCall:
             trace=_encode(steps).decode(),
             version=self.version,
         )
+
+    def _decided(self, considered: Considered) -> Considered:
+        """A push token as the record has it."""
+        if not considered.used:
+            return considered
+        if self._pushes is None:
+            return msgspec.structs.replace(considered, used=False, reason="the call was not pushed")
+        push_id = next((push_id for push_id, token in self._pushes if token.id == considered.push_token_id), None)
+        return msgspec.structs.replace(considered, push_id=push_id)
 
     def push_rows(self) -> list[CallPush]:
         """Who may ask about it."""

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringback.protocols.sip.reginfo import RegisteredContact
 
 _ROUNDING_SECONDS = 1.5
 """A lifetime is told in whole seconds, so the same binding told twice may seem to end a little later."""
-
-
-class TellsContact(Protocol):
-    """One contact of a reginfo document. `expires`: seconds left. `call_id`, `cseq`: of its last REGISTER.
-
-    Of one that says none of these, only the first time counts as a registration.
-    """
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def uri(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def expires(self) -> int | None: ...
-
-    @property
-    def call_id(self) -> str | None: ...
-
-    @property
-    def instance(self) -> str | None: ...
-
-    @property
-    def cseq(self) -> int | None: ...
 
 
 class _Known(NamedTuple):
@@ -69,10 +45,11 @@ class WatchedContacts:
         if self._known is None:
             self._known = {}
 
-    def take(self, contacts: Iterable[TellsContact], *, full: bool, now: float) -> TellsContact | None:
+    def take(self, contacts: Iterable[RegisteredContact], *, full: bool, now: float) -> RegisteredContact | None:
         """Takes what a NOTIFY says; returns a contact that is active and was not before, or was registered again.
 
-        `full`: it tells every contact, not only those that changed. `now`: a steady clock, in seconds.
+        `full`: it tells every contact, not only those that changed. `now`: a steady clock, in seconds. Of a contact
+        that tells neither its lifetime nor its last REGISTER, only the first time counts.
         """
         before = self._known or {}
         after = {} if full else dict(before)

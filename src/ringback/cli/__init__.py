@@ -9,6 +9,7 @@ import click
 
 _GROUPS = {
     "admin": ("System users.", "admin"),
+    "calls": ("Calls that had to wake a phone, and why each rang or did not.", "calls"),
     "config": ("The settings and where they come from.", "config"),
     "db": ("Upgrade, back up, restore the database.", "db"),
     "demo": ("Plays the whole story with software phones.", "demo"),

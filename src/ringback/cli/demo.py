@@ -94,11 +94,25 @@ def _say_what_runs(console: Console, stage: Stage, server: ServerProcess) -> Non
         "App": stage.app_id,
         "Alice is": stage.user_id,
         "Server log": str(server.log_path),
+        **_calling(stage),
         "Her phone": f"ringback phone list --state {shlex.quote(str(stage.phone_file('first')))}   (PIN 1357)",
     }
     console.print("\n[bold]The server is still running.[/bold] Ctrl-C stops it.")
     for name, value in lines.items():
         console.print(f"  {name:<12}{value}", soft_wrap=True, markup=False)
+
+
+def _calling(stage: Stage) -> dict[str, str]:
+    """How to call Alice, and how to be her phone; after a demo that came so far."""
+    alice, bob = stage.sip_accounts.get("alice"), stage.sip_accounts.get("bob")
+    if alice is None or bob is None:
+        return {}
+    phone = shlex.quote(str(stage.phone_file("first")))
+    account = f"--from {bob.uri} --server {bob.server} --password={bob.password}"
+    return {
+        "She answers": f"ringback phone answer --state {phone}",
+        "Call her": f"ringback phone call {alice.uri} {account}",
+    }
 
 
 @contextlib.contextmanager

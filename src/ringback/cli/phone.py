@@ -33,7 +33,7 @@ def _with_factors(function: F) -> F:
     return function
 
 
-@click.group(name="phone", help="A phone in software: activate, approve, sign.")
+@click.group(name="phone", help="A phone in software: activate, approve, sign, call.")
 def command() -> None:
     """Groups the commands."""
 

@@ -11,11 +11,7 @@ import click
 from ringback.cli.phone_file import as_json_option, print_json, run_phone, state_option, tell
 
 if TYPE_CHECKING:
-    from ringback.softphone import Phone
-    from ringback.softphone.sip_account import SipAccount
-    from ringback.softphone.sip_call import PhoneCall
-    from ringback.softphone.sip_states import CallMove
-    from ringback.softphone.waking import CallTold
+    from ringback.softphone import CallMove, CallTold, Phone, PhoneCall, SipAccount
 
 _password = click.option(
     "--password",
@@ -58,9 +54,7 @@ def sip_account(
 
     The account is kept in the phone's file, with its password.
     """
-    from ringback.softphone import StateFile
-    from ringback.softphone.sip_account import SipAccount, checked_account, read_address
-    from ringback.softphone.sip_keeping import keep_account
+    from ringback.softphone import SipAccount, StateFile, checked_account, keep_account, read_address
 
     keeper = StateFile(state_file)
     if forget:
@@ -94,6 +88,7 @@ def sip_account(
     show_default=True,
     help="Seconds after which a call that nobody answers is cancelled.",
 )
+@click.option("--in-parallel", is_flag=True, help="Where a redirection names several phones, call them all at once.")
 @click.option("--no-sound", is_flag=True, help="Send no sound.")
 @state_option
 @as_json_option
@@ -106,6 +101,7 @@ def call(
     ca_file: str | None,
     talk_seconds: float,
     patience_seconds: float,
+    in_parallel: bool,
     no_sound: bool,
     state_file: str,
     as_json: bool,
@@ -115,8 +111,7 @@ def call(
     Calls with the SIP account in the phone's file, or as --from at --server, which needs no phone. Ends with 0 when
     somebody answered, else with 1.
     """
-    from ringback.softphone.sip_account import SipAccount, checked_account, read_address
-    from ringback.softphone.waking import make_call
+    from ringback.softphone import SipAccount, checked_account, make_call, read_address
 
     if (from_uri is None) is not (server is None):
         raise click.UsageError("Give --from and --server together.")
@@ -140,6 +135,7 @@ def call(
             talk_seconds=talk_seconds,
             patience_seconds=patience_seconds,
             sound=not no_sound,
+            in_parallel=in_parallel,
             ca_file=ca_file,
             on_move=moved,
         )
@@ -187,7 +183,7 @@ def answer(
     The phone needs a SIP account: `ringback phone sip-account`. Pushes reach it over the stream `local`. With --json
     each call is one line.
     """
-    from ringback.softphone.waking import Answering, answer_calls
+    from ringback.softphone import Answering, answer_calls
 
     account = _account_of(state_file)
 
@@ -227,8 +223,7 @@ def answer(
 
 
 def _account_of(state_file: str) -> SipAccount:
-    from ringback.softphone import NotActivated, StateFile
-    from ringback.softphone.errors import SipAccountMissing
+    from ringback.softphone import NotActivated, SipAccountMissing, StateFile
 
     try:
         account = StateFile(state_file).load().sip_account
@@ -265,10 +260,12 @@ _SHOWN = {
 
 
 def _line(call: PhoneCall, move: CallMove) -> str:
-    heard = " (early media)" if move.state == "CONNECTING" and call.has_early_media else ""
-    detail = f" {move.detail}" if move.detail else ""
-    number = f" – {move.status}" if move.status else ""
-    return f"{move.after_ms / 1000:7.2f} s  {_SHOWN.get(move.state, move.state.lower())}{heard}{detail}{number}"
+    detail = f": {move.detail}" if move.state == "ENDED" else f" {move.detail}" if move.detail else ""
+    notes = [str(move.status)] if move.status else []
+    if move.state == "CONNECTING" and call.has_early_media:
+        notes.append("early media")
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return f"{move.after_ms / 1000:7.2f} s  {_SHOWN.get(move.state, move.state.lower())}{detail}{noted}"
 
 
 def _ending(told: CallTold) -> list[str]:

@@ -38,38 +38,43 @@ def why(push_id: str, *, user_id: str, limit: int, as_json: bool) -> None:
 
 def _print(trace: dict[str, Any]) -> None:
     subject = " ".join(filter(None, (trace["subjectKind"], trace["subjectId"])))
-    click.echo(f"{_time(trace['timestampCreated'])}  {subject}  to {trace['userId']}")
+    click.echo(f"{time_text(trace['timestampCreated'])}  {subject}  to {trace['userId']}")
     pushes = {push["pushId"]: push for push in trace["pushes"]}
     for one in trace["considered"]:
-        _print_considered(one)
+        print_considered(one)
         push = pushes.pop(one["pushId"], None)
         if push is not None:
-            _print_push(push)
+            print_push(push)
     for push in pushes.values():
         click.echo(f"  {push['kind']} of {push['registrationId'] or 'a call'}")
-        _print_push(push)
+        print_push(push)
     if trace["noticeId"] is not None and not trace["considered"]:
         click.echo("  nobody: the user has no registration and no push token")
 
 
-def _print_considered(one: dict[str, Any]) -> None:
+def print_considered(one: dict[str, Any]) -> None:
+    """A push token and whether it was used."""
     kind = one["kind"] or "no push token"
     where = f" ({one['environment']})" if one["environment"] else ""
-    whose = f"registration {one['registrationId']}" if one["registrationId"] else f"UDS device {one['devicePkid']}"
+    whose = f"UDS device {one['devicePkid']}" if one["devicePkid"] else f"registration {one['registrationId']}"
+    if not one["devicePkid"] and not one["registrationId"]:
+        whose = f"SIP instance {one.get('sipInstance') or 'without a name'}"
     click.echo(f"  {kind}{where} of {whose} in {one['appId']}: " + ("used" if one["used"] else one["reason"]))
 
 
-def _print_push(push: dict[str, Any]) -> None:
+def print_push(push: dict[str, Any]) -> None:
+    """What became of a push."""
     click.echo(f"    push {push['pushId']}: {push['status']}" + (f", {push['reason']}" if push["reason"] else ""))
     for attempt in push["attempts"]:
         said = f", {attempt['answer']}" if attempt["answer"] else ""
         took = f"{attempt['durationMilliseconds']} ms"
         click.echo(
-            f"    attempt {attempt['attempt']}, {_time(attempt['timestamp'])}, {took}: {attempt['outcome']}{said}"
+            f"    attempt {attempt['attempt']}, {time_text(attempt['timestamp'])}, {took}: {attempt['outcome']}{said}"
         )
     at = push["timestampNextAttempt"]
-    click.echo(f"    next: {push['next']}" + (f" Not before {_time(at)}." if at is not None else ""))
+    click.echo(f"    next: {push['next']}" + (f" Not before {time_text(at)}." if at is not None else ""))
 
 
-def _time(at_ms: int) -> str:
+def time_text(at_ms: int) -> str:
+    """A time as people read it, in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"

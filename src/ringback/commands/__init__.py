@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ringback.commands.calls import list_calls, show_one_call
 from ringback.commands.installation import backup_database, create_user, rotate_keys
 from ringback.commands.people import (
     create_person,
@@ -68,6 +69,8 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "start_campaign": start_campaign,
     "show_campaign": show_campaign,
     "why_push": why_push,
+    "list_calls": list_calls,
+    "show_call": show_one_call,
     "put_push_credential": put_push_credential,
     "list_push_credentials": list_push_credentials,
     "clear_push_credentials": clear_push_credentials,

@@ -12,7 +12,7 @@ import aiohttp
 from ringback.demo.chapters_push import UDS_BODY, put_device_token
 from ringback.demo.stage import Credentials
 from ringback.demo.story import Story
-from ringback.softphone import PhoneCall, SipAccount, SipPhone, meaning, read_push
+from ringback.softphone import PhoneCall, SipAccount, SipPhone, StateFile, keep_account, meaning, read_push
 from ringback.testing import is_encrypted, title_of
 
 DEVICE = "22222222-3333-4444-5555-666666666666"
@@ -130,6 +130,7 @@ async def _subscribers(story: Story, bob: Credentials) -> dict[str, SipAccount]:
             )
         wanted = {"mobile_push_expiry": PATIENCE_SECONDS}
         await stage.admin.call("PATCH", f"{place}/subscribers/bob/preferences", wanted)
+        keep_account(StateFile(stage.phone_file("first")), stage.sip_accounts["alice"])
     return stage.sip_accounts
 
 

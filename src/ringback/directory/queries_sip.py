@@ -167,9 +167,8 @@ delete_credential = Command(
 
 bindings_of = Query(
     "bindings_shown",
-    "Where a subscriber is reached at the moment, the freshest first.",
-    f"SELECT {columns(StoredBinding)} FROM bindings WHERE subscriber_id = $1 AND expires_at > $2"
-    " ORDER BY registered_at DESC, id LIMIT $3",
+    "Where a subscriber is reached at the moment.",
+    f"SELECT {columns(StoredBinding)} FROM bindings WHERE subscriber_id = $1 AND expires_at > $2 LIMIT $3",
     row=StoredBinding,
 )
 delete_bindings = Query(

@@ -112,7 +112,8 @@ class Subscribers:
     async def bindings(self, tx: Tx, domain: str, username: str) -> list[StoredBinding]:
         """Unit: where the subscriber is reached at the moment, the freshest first. Raises SubscriberNotFound."""
         subscriber = await self.show(tx, domain, username)
-        return await tx.all(queries.bindings_of, subscriber.id, self._clock.now_ms(), MOST_BINDINGS)
+        found = await tx.all(queries.bindings_of, subscriber.id, self._clock.now_ms(), MOST_BINDINGS)
+        return sorted(found, key=lambda binding: (-binding.registered_at, binding.id))
 
     # changing ---------------------------------------------------------------------------------------------------------
 

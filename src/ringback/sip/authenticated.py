@@ -79,16 +79,21 @@ class Authenticator:
         if fields is None:
             return False
         theirs, ours = fields
-        challenge = digest.choose_challenge(response.headers.lines(theirs))
-        if challenge is None or not self._can_answer(challenge) or asked[ours] > int(challenge.stale):
+        challenge = self._choose(response.headers.lines(theirs))
+        if challenge is None or asked[ours] > int(challenge.stale):
             return False
         asked[ours] += 1
         self._challenges[ours] = challenge
         self._counts[ours] = 0
         return True
 
-    def _can_answer(self, challenge: digest.Challenge) -> bool:
-        return bool(self._password.password) or challenge.algorithm.upper() in self._password.ha1
+    def _choose(self, values: list[str]) -> digest.Challenge | None:
+        """The first that can be answered with what we have (RFC 8760 §2.4)."""
+        for value in values:
+            challenge = digest.choose_challenge([value])
+            if challenge is not None and (self._password.password or challenge.algorithm.upper() in self._password.ha1):
+                return challenge
+        return None
 
     def _answer(self, challenge: digest.Challenge, request: Request, count: int) -> str:
         known = self._password.ha1.get(challenge.algorithm.upper())

@@ -20,6 +20,7 @@ from ringback.sip.transports import StreamFlow, UdpFlow
 
 _WILDCARDS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 to be recognized, not listened on
 _MOST_ROUTES: Final = 1_000
+_MOST_PORTS_TRIED: Final = 20
 _BACKLOG: Final = 1_024
 _HANDSHAKE_SECONDS: Final = 10.0
 
@@ -57,7 +58,26 @@ class Connections:
         self.places: set[str] = set()
         """What we wrote as sent-by in a Via, `host:port`."""
 
+    @property
+    def open(self) -> int:
+        """Connections that are open, whoever opened them."""
+        return len(self._all)
+
     # -- listening --------------------------------------------------------------------------------------------------
+
+    async def listen_on_both(self, host: str, port: int) -> list[SipAddress]:
+        """UDP and TCP on one port. Port 0 = one that is free for both. Raises OSError."""
+        for attempt in range(_MOST_PORTS_TRIED):
+            stream = await self.listen("tcp", host, port, None)
+            try:
+                return [await self.listen("udp", host, stream.port, None), stream]
+            except OSError:
+                self._servers.pop().close()
+                if self._listening.get("tcp") == stream:
+                    del self._listening["tcp"]
+                if port or attempt == _MOST_PORTS_TRIED - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     async def listen(self, transport: Transport, host: str, port: int, tls: ssl.SSLContext | None) -> SipAddress:
         """Opens a socket. Port 0 = any. Raises OSError when the address cannot be had."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
@@ -28,6 +27,7 @@ from ringback.sip.wheel import Wheel
 _log: Final = logging.getLogger(__name__)
 _DIALOG_MAKERS: Final = {"INVITE", "SUBSCRIBE", "REFER", "UPDATE"}
 _PUBLISH_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 5.0
 
 
 class SipEndpoint:
@@ -63,6 +63,7 @@ class SipEndpoint:
         self._buckets = Buckets(self.limits.messages_per_second, self.limits.messages_at_once)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
+        self._silent_until = 0.0
         randomness = randomness or SystemRandomness()
         self._client = Client(
             name=name, timers=self.timers, counters=self.counters, wheel=self.wheel, randomness=randomness
@@ -100,6 +101,10 @@ class SipEndpoint:
         """Opens one more socket and says what it is bound to. Port 0 = any. Raises OSError."""
         return await self._ways.listen(transport, host, port, ssl)
 
+    async def listen_on_both(self, host: str, port: int) -> list[SipAddress]:
+        """UDP and TCP on one port, as proxies expect it. Port 0 = one that is free for both. Raises OSError."""
+        return await self._ways.listen_on_both(host, port)
+
     @property
     def held_calls(self) -> int:
         """INVITEs of others that wait for their final answer."""
@@ -109,6 +114,11 @@ class SipEndpoint:
     def transactions(self) -> int:
         """Everything that is remembered, of both sides."""
         return self._server.transactions + self._client.transactions
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open, whoever opened them."""
+        return self._ways.open
 
     @property
     def allow(self) -> str:
@@ -216,8 +226,7 @@ class SipEndpoint:
         self._ways.close()
         for task in list(self._tasks):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.counters.publish()
         await asyncio.sleep(0)  # transports say in the next turn that they are closed
 
@@ -297,9 +306,11 @@ class SipEndpoint:
             self.spawn(answer())
 
     def _failed(self, error: Exception) -> None:
-        """A mistake of ours: counted each time, logged each time, since it should never happen."""
+        """A mistake of ours: counted each time, but logged now and then, since each packet of a flood may cause it."""
         self.counters.refuse("handler_failed")
-        _log.error("A SIP message could not be handled.", exc_info=error)
+        if self._loop.time() >= self._silent_until:
+            self._silent_until = self._loop.time() + _SILENT_SECONDS
+            _log.error("A SIP message could not be handled.", exc_info=error)
 
 
 class _Publishing:

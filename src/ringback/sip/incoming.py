@@ -34,6 +34,7 @@ class IncomingRequest:
         "_peer",
         "_reliable",
         "_server",
+        "cancel_reason",
         "local",
         "on_acknowledged",
         "on_cancel",
@@ -65,6 +66,8 @@ class IncomingRequest:
         self.source = source
         self.local = flow.local
         self.to_tag = request.to_tag or server.new_tag()
+        self.cancel_reason = ""
+        """INVITE: what Reason said in the CANCEL (RFC 3326); known when `on_cancel` is called."""
         self.on_cancel: Callable[[], None] | None = None
         """INVITE: the caller has gone; 200 to the CANCEL and 487 to the INVITE were sent."""
         self.on_acknowledged: Callable[[bool], None] | None = None
@@ -207,8 +210,9 @@ class IncomingRequest:
             if self.on_acknowledged is not None:
                 self.on_acknowledged(True)
 
-    def cancelled(self) -> None:
-        """A CANCEL came and was answered."""
+    def cancelled(self, reason: str = "") -> None:
+        """A CANCEL came and was answered. `reason`: its Reason."""
+        self.cancel_reason = reason
         if self.respond(487):
             self._gone(self.on_cancel)
 
@@ -219,8 +223,7 @@ class IncomingRequest:
         self._server.wheel.place(self._reliable)
         if self.on_confirmed is not None:
             self.on_confirmed(prack)
-        while self._reliable.queue and self._reliable.answers.waiting is None and not self.is_over:
-            answer = self._reliable.queue.popleft()
+        while not self.is_over and (answer := self._reliable.next()) is not None:
             if answer[0] < 200:
                 self._answer_reliably(answer)
             else:
@@ -302,6 +305,13 @@ class _Reliable:
     def holds_back(self) -> bool:
         """Whether a 2xx has to wait."""
         return bool(self.queue) or (self.has_body and self.answers.waiting is not None)
+
+    def next(self) -> _Answer | None:
+        """What may be sent now of that which waits: a 2xx waits for a body that was not confirmed, others for all."""
+        if not self.queue:
+            return None
+        waits = self.answers.waiting is not None and (self.has_body or self.queue[0][0] < 200)
+        return None if waits else self.queue.popleft()
 
     def stop(self) -> None:
         self.queue.clear()

@@ -82,9 +82,7 @@ class Server:
 
     def on_request(self, request: Request, flow: Flow, peer: Peer, source: SipAddress) -> None:
         """One request, whole and sound. Raises SipMalformed for what nobody could answer."""
-        request.came_from(source.host, source.port)
-        if not flow.is_reliable:
-            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        peer = _way_back(request, flow, peer, source)
         method = request.method
         if method == "ACK":
             self._on_ack(request, source)
@@ -104,22 +102,21 @@ class Server:
         request = malformed.request
         if request is None or request.method == "ACK":
             return
-        request.came_from(source.host, source.port)
-        if not flow.is_reliable:
-            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        peer = _way_back(request, flow, peer, source)
         self._refuse(request, flow, peer, malformed.status, malformed.reason)
 
     def on_oversize(self, request: Request, flow: Flow, peer: Peer, source: SipAddress) -> None:
         """The beginning of a message that is too long."""
-        request.came_from(source.host, source.port)
-        if not flow.is_reliable:
-            peer = (peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:])
+        peer = _way_back(request, flow, peer, source)
         self._refuse(request, flow, peer, 513)
 
     def _on_ack(self, ack: Request, source: SipAddress) -> None:
         invite = self._known.get(server_key(ack, "INVITE"))
         if invite is None:
             invite = self._answered.get(answered_key(ack, ack.to_tag, ack.cseq.number))
+        elif invite.source.host != source.host:  # it goes from hop to hop, as CANCEL does
+            self.counters.refuse("forged")
+            return
         if invite is not None:
             invite.acknowledged()
             if not invite.is_accepted:
@@ -138,7 +135,7 @@ class Server:
             self._refuse(cancel, flow, peer, 481)
             return
         self._send_stateless(response_to(cancel, 200, to_tag=invite.to_tag), cancel, flow, peer)
-        invite.cancelled()
+        invite.cancelled(", ".join(cancel.headers.lines("Reason")))
 
     def _on_prack(self, prack: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
         try:
@@ -351,3 +348,11 @@ class Server:
         # Looked at now and then: this happens once in a process, and an event would cost each call something.
         while self.now() < until and any(one.wants_more for one in self._known.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+def _way_back(request: Request, flow: Flow, peer: Peer, source: SipAddress) -> Peer:
+    """Notes in Via where the request came from, and says where its answers go (§18.2.1, §18.2.2)."""
+    request.came_from(source.host, source.port)
+    if flow.is_reliable:
+        return peer
+    return peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:]

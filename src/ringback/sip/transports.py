@@ -14,6 +14,7 @@ from ringback.sip.model import SipAddress, Transport
 from ringback.sip.needs import Owner, Peer
 
 _SOCKET_BUFFER: Final = 8 << 20
+_LONGEST_DATAGRAM: Final = 65_507
 _LOOK_SECONDS: Final = 5.0
 
 
@@ -61,7 +62,7 @@ class UdpFlow(asyncio.DatagramProtocol):
 
     def send(self, data: bytes, peer: Peer) -> bool:
         """Sends one datagram. False when it cannot go there at all: too long, or no such address."""
-        if self._transport is None:
+        if self._transport is None or len(data) > _LONGEST_DATAGRAM:
             return False
         try:
             self._transport.sendto(data, peer)

@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-TICK_SECONDS: Final = 0.02
+TICK_SECONDS: Final = 1 / 64
+"""A power of two, so that ticks and seconds become each other without rounding."""
 _MOST_AT_ONCE: Final = 200
 _NEVER: Final = math.inf
 

@@ -47,9 +47,10 @@ from ringback.softphone.inbox import InboxItem, InboxMessage
 from ringback.softphone.offline import OfflineAnswer
 from ringback.softphone.phone import Activated, Phone
 from ringback.softphone.push_stream import Push, PushStream
-from ringback.softphone.sip_account import SipAccount
+from ringback.softphone.sip_account import SipAccount, checked_account, read_address
 from ringback.softphone.sip_call import PhoneCall
 from ringback.softphone.sip_incoming import IncomingCall
+from ringback.softphone.sip_keeping import keep_account
 from ringback.softphone.sip_outgoing import OutgoingCall
 from ringback.softphone.sip_phone import SipPhone
 from ringback.softphone.sip_states import CallMove, CallState, meaning
@@ -112,8 +113,11 @@ __all__ = [
     "StateUnusable",
     "Unlock",
     "answer_calls",
+    "checked_account",
+    "keep_account",
     "make_call",
     "meaning",
+    "read_address",
     "read_push",
     "take_call",
     "wakened",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ringback.protocols import jwe
 from ringback.protocols.cucm_push import INCOMING_CALL, CallPush, CallPushMalformed, read_call_push
 from ringback.softphone.errors import CallPushUnreadable
+
+if TYPE_CHECKING:
+    from ringback.softphone.push_stream import PushStream
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,3 +56,56 @@ def _opened(sealed: str, key: bytes | None) -> dict[str, Any]:
     except (jwe.JweRefused, jwe.JweKeyInvalid, msgspec.DecodeError) as error:
         raise CallPushUnreadable(cause=error) from error
     return opened
+
+
+class CallPushStream:
+    """Pushes about calls, read all the time: a phone that waits for a call has to hear that it is over.
+
+    Iterates over them in order. Raises what the stream raises, and CallPushUnreadable.
+    """
+
+    def __init__(self, stream: PushStream, key: bytes | None = None) -> None:
+        self._stream = stream
+        self._key = key
+        self._came: asyncio.Queue[CallPush | Exception] = asyncio.Queue()
+        self._over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def over(self, push_id: str) -> asyncio.Event:
+        """Is set when a push says that the call of this one is over."""
+        return self._over[push_id]
+
+    def forget(self, push_id: str) -> None:
+        """Nobody waits for that any more."""
+        self._over.pop(push_id, None)
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[CallPushStream]:
+        """Reads meanwhile."""
+        task = asyncio.create_task(self._read())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def __aiter__(self) -> CallPushStream:
+        return self
+
+    async def __anext__(self) -> CallPush:
+        push = await self._came.get()
+        if isinstance(push, Exception):
+            raise push
+        if not is_incoming(push):
+            self.forget(push.pushid)
+        return push
+
+    async def _read(self) -> None:
+        try:
+            async for one in self._stream:
+                push = read_push(one.content, self._key)
+                if push is not None:
+                    if not is_incoming(push):
+                        self._over[push.pushid].set()
+                    self._came.put_nowait(push)
+        except Exception as error:  # noqa: BLE001 - whoever iterates is to see it
+            self._came.put_nowait(error)

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 
-from ringback.protocols.sip import digest
+from ringback.protocols.sip.digest import Challenge, answer, parse_challenge
 from ringback.softphone.sip_load_phones import LoadPhone
 from ringback.softphone.sip_load_result import SipLoadTally
 from ringback.softphone.sip_load_socket import Address, LoadSocket, Sent
@@ -78,7 +78,7 @@ class LoadCallers:
         self._phones = phones
         self._numbers = itertools.count(1)
         self._calls: dict[bytes, LoadCall] = {}
-        self._challenge: digest.Challenge | None = None
+        self._challenge: Challenge | None = None
         self._nonce_count = 0
         self._ended = asyncio.Event()
         self.socket = LoadSocket(self._received)
@@ -168,11 +168,11 @@ class LoadCallers:
 
     def _prove(self, call: LoadCall, status: int, data: bytes) -> None:
         asked, told = CHALLENGES[status]
-        fresh = digest.parse_challenge(header(data, asked).decode())
+        fresh = parse_challenge(header(data, asked).decode())
         if self._challenge is None or self._challenge.nonce != fresh.nonce:
             self._challenge, self._nonce_count = fresh, 0
         self._nonce_count += 1
-        answer = digest.answer(
+        proof = answer(
             fresh,
             "INVITE",
             call.uri,
@@ -181,7 +181,7 @@ class LoadCallers:
             cnonce=self._mark,
             nc=self._nonce_count,
         )
-        call.authorization = f"{told}: {answer}"
+        call.authorization = f"{told}: {proof}"
         self._invite(call)
 
     def _answered(self, call: LoadCall, data: bytes) -> None:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 
-from ringback.protocols.sip import digest
+from ringback.protocols.sip.digest import Challenge, answer, parse_challenge
 from ringback.softphone.sip_load_socket import Address, LoadSocket, Sent
 from ringback.softphone.sip_load_wire import CHALLENGES, SDP, header, look_at, via, write_request, write_response
 
@@ -22,7 +22,7 @@ class LoadPhone:
         self.username = username
         self.call_id = call_id
         self.cseq = 0
-        self.challenge: digest.Challenge | None = None
+        self.challenge: Challenge | None = None
         self.nonce_count = 0
         self.sent: Sent | None = None
         self.registered = False
@@ -72,7 +72,7 @@ class LoadPhones:
         ]
         if phone.challenge is not None:
             phone.nonce_count += 1
-            answer = digest.answer(
+            proof = answer(
                 phone.challenge,
                 "REGISTER",
                 uri,
@@ -81,7 +81,7 @@ class LoadPhones:
                 cnonce=self._mark,
                 nc=phone.nonce_count,
             )
-            lines.append(f"Authorization: {answer}")
+            lines.append(f"Authorization: {proof}")
         phone.registered_at = time.perf_counter()
         phone.sent = self.socket.send_until_answered(write_request("REGISTER", uri, lines), self._server)
 
@@ -102,7 +102,7 @@ class LoadPhones:
 
     def _answered(self, phone: LoadPhone, status: int, data: bytes) -> None:
         if status in CHALLENGES:
-            fresh = digest.parse_challenge(header(data, CHALLENGES[status][0]).decode())
+            fresh = parse_challenge(header(data, CHALLENGES[status][0]).decode())
             known, phone.challenge = phone.challenge, fresh
             # Another nonce was asked for: the first time, or because the old one is stale. The same: wrong password.
             if known is None or known.nonce != fresh.nonce:

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import math
+import socket
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ T1 = 0.5
 T2 = 4.0
 GIVES_UP_SECONDS = 64 * T1
 _TICK = 0.05
+_BUFFER_BYTES = 8 << 20
 
 
 class Sent:
@@ -56,6 +58,8 @@ class LoadSocket(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is open."""
         self._transport = transport  # type: ignore[assignment]  # a datagram endpoint's transport is always this one
+        opened = transport.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self.address = transport.get_extra_info("sockname")[:2]
 
     def datagram_received(self, data: bytes, addr: Address) -> None:

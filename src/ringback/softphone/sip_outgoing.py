@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ringback.protocols.sip.dialog import Dialog
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.message import Request, Response
-from ringback.sip import HERE, IncomingRequest, OutgoingTransaction, SipAddress, SipFailure, next_hop
+from ringback.sip import HERE, IncomingRequest, OutgoingTransaction, SipAddress, SipFailure, SipTimeout, next_hop
 from ringback.softphone.errors import SipServerUnreachable
 from ringback.softphone.sip_call import OnMove, PhoneCall
 from ringback.softphone.sip_incoming import hop_of
@@ -118,7 +118,7 @@ class OutgoingCall(PhoneCall):
         try:
             answer = await self._ring(self.peer, self._phone.server)
         except SipFailure as error:
-            self.finish("failed", status=_TIMED_OUT, reason=str(error))
+            self.finish("failed", status=_TIMED_OUT if isinstance(error, SipTimeout) else 0, reason=str(error))
             return
         if self.state == "ANSWERED":
             return

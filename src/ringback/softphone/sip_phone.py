@@ -14,6 +14,7 @@ from typing import Final, Self
 from ringback.clock import Randomness, SystemRandomness
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.message import Request, Response
+from ringback.protocols.sip.uri import SipUri, parse_uri
 from ringback.sip import (
     HERE,
     Authenticator,
@@ -39,6 +40,8 @@ EXPIRES_SECONDS: Final = 300
 _REFRESH_AT: Final = 0.8
 _LEAST_REFRESH_SECONDS: Final = 1.0
 _TRIES: Final = 3
+_MOST_WAITING: Final = 100
+"""Calls that came and that nobody has asked for yet."""
 _INTERVAL_TOO_BRIEF: Final = 423
 
 
@@ -142,7 +145,8 @@ class SipPhone:
             answer = await self.send(self._register_request(expires))
             self._register_number = answer.cseq.number
             if answer.status == 200:  # noqa: PLR2004 - SIP's own number
-                return _granted(answer, expires)
+                place = parse_uri(await self.endpoint.contact_towards(self.server, self.account.user))
+                return _granted(answer, place, expires)
             if answer.status == _INTERVAL_TOO_BRIEF:
                 least = answer.headers.get("Min-Expires") or ""
                 if least.isdecimal() and int(least) > expires > 0:
@@ -202,7 +206,7 @@ class SipPhone:
             on_move=on_move,
             in_parallel=in_parallel,
         )
-        self.calls.append(call)
+        self._keep(call)
         call.begin()
         return call
 
@@ -266,22 +270,27 @@ class SipPhone:
         except SipMalformed as error:
             incoming.respond(400, error.reason)
             return
-        self.calls.append(call)
+        self._keep(call)
         call.ring()
-        self._new.append(call)
+        self._new = [*self._new[-_MOST_WAITING:], call]
         self._news.set()
+
+    def _keep(self, call: IncomingCall | OutgoingCall) -> None:
+        """Those that are over are forgotten, so that a phone may live long."""
+        self.calls = [*(one for one in self.calls if one.state != "ENDED"), call]
 
     def _call_of(self, request: Request) -> IncomingCall | OutgoingCall | None:
         return next((call for call in self.calls if call.takes(request)), None)
 
 
-def _granted(answer: Response, asked: int) -> int:
-    """How long the newest of the contacts is kept; all of them are in the answer (RFC 3261 §10.3)."""
+def _granted(answer: Response, place: SipUri, asked: int) -> int:
+    """How long our binding is kept; the answer lists those of other phones as well (RFC 3261 §10.2.4)."""
     with contextlib.suppress(SipMalformed):
-        given = [contact.parameters.get("expires") or "" for contact in answer.contacts]
-        numbers = [int(one) for one in given if one.isdecimal()]
-        if numbers:
-            return max(numbers)
+        for contact in answer.contacts:
+            theirs = contact.sip_uri
+            if (theirs.username, theirs.host, theirs.port) == (place.username, place.host, place.port):
+                kept = contact.parameters.get("expires") or ""
+                return int(kept) if kept.isdecimal() else asked
     return answer.expires if answer.expires is not None else asked
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
 from ringback.protocols.cucm_push import CallPush
-from ringback.softphone.call_push import is_incoming, read_push
+from ringback.softphone.call_push import CallPushStream, is_incoming
 from ringback.softphone.errors import CallUnknown
 from ringback.softphone.phone import Phone
 from ringback.softphone.sip_account import SipAccount
@@ -18,6 +18,8 @@ from ringback.softphone.sip_call import OnMove, PhoneCall
 from ringback.softphone.sip_incoming import IncomingCall
 from ringback.softphone.sip_phone import SipPhone
 from ringback.softphone.sip_states import CallMove, meaning
+
+T = TypeVar("T")
 
 _RING_SECONDS = 60.0
 _MEANT_TO_FAIL = 300
@@ -65,11 +67,17 @@ def tell_of(call: PhoneCall) -> CallTold:
         end=call.end,
         status=call.status,
         reason=call.reason,
-        meaning=meaning(call.status, call.reason) if call.status >= _MEANT_TO_FAIL else "",
+        meaning=_meaning(call),
         moves=list(call.moves),
         early_media_packets=call.early_media_packets,
         heard_packets=call.heard_packets,
     )
+
+
+def _meaning(call: PhoneCall) -> str:
+    if call.end == "failed":
+        return call.reason
+    return meaning(call.status, call.reason) if call.status >= _MEANT_TO_FAIL else ""
 
 
 async def make_call(
@@ -79,12 +87,13 @@ async def make_call(
     talk_seconds: float = 2.0,
     patience_seconds: float = 120.0,
     sound: bool = True,
+    in_parallel: bool = False,
     ca_file: str | None = None,
     on_move: OnMove | None = None,
 ) -> CallTold:
     """Calls, talks for so long when somebody answers, hangs up. Raises SipServerUnreachable."""
     async with SipPhone(account, sound=sound, ca_file=ca_file) as phone:
-        call = await phone.call(address, on_move=on_move)
+        call = await phone.call(address, on_move=on_move, in_parallel=in_parallel)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_seconds):
@@ -118,19 +127,28 @@ class Wakened(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def wakened(
-    phone: Phone, account: SipAccount, push: CallPush, wanted: Answering, *, on_move: OnMove | None = None
+    phone: Phone,
+    account: SipAccount,
+    push: CallPush,
+    wanted: Answering,
+    *,
+    over: asyncio.Event | None = None,
+    on_move: OnMove | None = None,
 ) -> AsyncIterator[Wakened]:
     """Registers, asks which call the push is about, and waits for its INVITE; unregisters at the end.
+
+    `over`: is set when nobody needs to wait any more.
 
     Raises RegisterRefused, SipServerUnreachable, CallUnknown.
     """
     async with SipPhone(account, sound=wanted.sound, ca_file=wanted.ca_file) as sip:
-        started = time.monotonic()
+        started = sip.clock()
         await sip.register()
-        register_ms = round((time.monotonic() - started) * 1000)
+        register_ms = round((sip.clock() - started) * 1000)
         try:
             call_id = await phone.call_id_of(push.pushid)
-            call = await sip.next_call(call_id, seconds=_seconds_left(phone, push), on_move=on_move)
+            coming = sip.next_call(call_id, seconds=_seconds_left(phone, push), on_move=on_move)
+            call = await _unless(over or asyncio.Event(), coming)
             yield Wakened(call, call_id, register_ms)
         finally:
             await sip.unregister()
@@ -177,12 +195,9 @@ async def _asleep(
     phone: Phone, account: SipAccount, wanted: Answering, told: Callable[[str], None], moved: OnMove
 ) -> AsyncGenerator[CallTold]:
     await phone.register_push()
-    async with phone.open_push_stream() as pushes:
+    async with phone.open_push_stream() as stream, CallPushStream(stream, wanted.push_key).reading() as pushes:
         told("Asleep. Waiting for a push.")
-        async for one in pushes:
-            push = read_push(one.content, wanted.push_key)
-            if push is None:
-                continue
+        async for push in pushes:
             who = push.displayname or push.displaynumber or "somebody"
             if not is_incoming(push):
                 told(f"A push: the call of {who} is over.")
@@ -192,7 +207,8 @@ async def _asleep(
                 continue
             told(f"A push: {who} calls. Waking up.")
             try:
-                async with wakened(phone, account, push, wanted, on_move=moved) as woken:
+                over = pushes.over(push.pushid)
+                async with wakened(phone, account, push, wanted, over=over, on_move=moved) as woken:
                     told(f"Registered after {woken.register_ms} ms; the call is {woken.call_id}.")
                     if woken.call is None:
                         told("The call did not come: the caller has given up.")
@@ -202,7 +218,20 @@ async def _asleep(
                 yield msgspec.structs.replace(call, push_id=push.pushid, register_ms=woken.register_ms)
             except CallUnknown as error:
                 told(error.message)
+            finally:
+                pushes.forget(push.pushid)
             told("Asleep again.")
+
+
+async def _unless(over: asyncio.Event, coming: Coroutine[Any, Any, T]) -> T | None:
+    """What comes, unless it is over before."""
+    waiting, ending = asyncio.create_task(coming), asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()
+        ending.cancel()
 
 
 async def _talk(call: PhoneCall, seconds: float) -> None:

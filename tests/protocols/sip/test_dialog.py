@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ringback.protocols.sip.dialog import Dialog
+from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.message import Request, Response, parse_message, response_to
 
 INVITE = (
@@ -80,3 +83,8 @@ def test_a_new_contact_moves_the_target_unless_it_is_no_sip_uri() -> None:
 
 def test_without_a_contact_the_request_uri_is_the_target() -> None:
     assert Dialog.as_caller(invite(), answer("b1")).target == "sip:bob@example.org"
+
+
+def test_a_way_that_cannot_be_gone_makes_no_dialog() -> None:
+    with pytest.raises(SipMalformed):
+        Dialog.as_caller(invite(), answer("b1", ("Record-Route", "<sip:unclosed")))

@@ -30,7 +30,10 @@ def test_an_odd_message_is_read_for_what_it_means(name: str) -> None:
 def test_what_we_write_of_an_odd_message_reads_the_same(name: str) -> None:
     request = read(READ[name])
     again = read(request.encode())
-    assert list(again.headers) == [*(one for one in request.headers if one[0] != "Content-Length"), ("Content-Length", "0")]
+    assert list(again.headers) == [
+        *(one for one in request.headers if one[0] != "Content-Length"),
+        ("Content-Length", "0"),
+    ]
     assert (again.method, again.uri) == (request.method, request.uri)
 
 
@@ -101,14 +104,19 @@ def test_an_answer_gives_back_what_it_must_byte_for_byte() -> None:
         INVITE.replace("To: <", "t :\r\n   <")
         .replace('"Alice"', '"J\udcfcr  gen"')
         .replace("Call-ID: ", "i:   ")
-        .replace("Max", "Record-Route: <sip:p1;lr>,<sip:p2;lr>\r\nVia : SIP / 2.0/TCP  10.0.0.1 ;branch=z9x\r\nTimestamp: 5\r\nMax")
+        .replace(
+            "Max",
+            "Record-Route: <sip:p1;lr>,<sip:p2;lr>\r\nVia : SIP / 2.0/TCP  10.0.0.1 ;branch=z9x\r\nTimestamp: 5\r\nMax",
+        )
         .encode("utf-8", "surrogateescape")
     )
-    assert response_to(request, 183, to_tag="ours", headers=[("Contact", "<sip:x>")], body=b"v=0", content_type="a/b").encode() == (
+    assert response_to(
+        request, 183, to_tag="ours", headers=[("Contact", "<sip:x>")], body=b"v=0", content_type="a/b"
+    ).encode() == (
         b"SIP/2.0 183 Session Progress\r\n"
         b"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKabc;rport\r\n"
-        b"Via: SIP / 2.0/TCP  10.0.0.1 ;branch=z9x\r\n"
         b"Record-Route: <sip:p1;lr>,<sip:p2;lr>\r\n"
+        b"Via: SIP / 2.0/TCP  10.0.0.1 ;branch=z9x\r\n"
         b'From: "J\xfcr  gen" <sip:alice@example.org>;tag=1928\r\n'
         b"To: \r\n   <sip:bob@example.com>;tag=ours\r\n"
         b"Call-ID: a84b4c76e66710@192.0.2.1\r\n"
@@ -154,7 +162,9 @@ def test_where_a_request_came_from_is_noted_in_its_via(via: str, expected: str) 
 def test_an_ipv6_source_is_noted_without_brackets() -> None:
     request = read(changed("192.0.2.1:5060", "[2001:db8::2]:5060"))
     request.came_from("2001:db8::1", 4711)
-    assert request.headers.get("Via") == "SIP/2.0/UDP [2001:db8::2]:5060;branch=z9hG4bKabc;received=2001:db8::1;rport=4711"
+    assert (
+        request.headers.get("Via") == "SIP/2.0/UDP [2001:db8::2]:5060;branch=z9hG4bKabc;received=2001:db8::1;rport=4711"
+    )
     assert (request.via.received, request.via.rport) == ("2001:db8::1", 4711)
 
 
@@ -169,7 +179,7 @@ def test_nothing_that_we_write_can_begin_a_line(evil: str) -> None:
             write(evil, "x")
     assert "Subject" not in request.headers
     request.uri = evil
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"control|spaces"):
         request.encode()
     with pytest.raises(ValueError, match="control"):
         Response(200, evil).encode()

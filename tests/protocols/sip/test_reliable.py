@@ -62,7 +62,9 @@ def test_rack_is_read() -> None:
     assert parse_rack("776656 \t 1 INVITE") == RAck(776656, 1, "INVITE")
 
 
-@pytest.mark.parametrize("value", [None, "", "1 INVITE", "1 2", "a 2 INVITE", "1 2 INVITE x", "-1 2 INVITE", "1" * 11 + " 2 INVITE"])
+@pytest.mark.parametrize(
+    "value", [None, "", "1 INVITE", "1 2", "a 2 INVITE", "1 2 INVITE x", "-1 2 INVITE", "1" * 11 + " 2 INVITE"]
+)
 def test_what_is_no_rack_is_malformed(value: str | None) -> None:
     with pytest.raises(SipMalformed):
         parse_rack(value)

@@ -43,7 +43,12 @@ def answer(request: Request, status: int = 200, *headers: tuple[str, str], tag: 
 
 
 def notify(
-    state: str = "active;expires=60", *, number: int = 1, tag: str = "theirs", event: str = "reg", body: bytes = b"<reginfo/>"
+    state: str = "active;expires=60",
+    *,
+    number: int = 1,
+    tag: str = "theirs",
+    event: str = "reg",
+    body: bytes = b"<reginfo/>",
 ) -> Request:
     return read(
         Request(

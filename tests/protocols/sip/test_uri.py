@@ -75,7 +75,10 @@ def test_addresses_are_compared_as_the_specification_says(one: str, other: str, 
     assert same_address(parse_uri(other), parse_uri(one)) is same
 
 
-@given(text=st.text(max_size=60).map(lambda rest: "sip:" + rest) | st.text(alphabet="sip:tel@[]%0;=?.a1\0\t<>\"", max_size=30))
+@given(
+    text=st.text(max_size=60).map(lambda rest: "sip:" + rest)
+    | st.text(alphabet='sip:tel@[]%0;=?.a1\0\t<>"', max_size=30)
+)
 def test_no_text_does_any_harm(text: str) -> None:
     try:
         found = parse_uri(text)

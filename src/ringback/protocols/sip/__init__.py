@@ -2,9 +2,10 @@
 
 Pure functions and state machines; import the module that carries the chapter you need:
 
-`message` whole messages, tolerant when reading and strict when writing · `header_fields`, `headers`, `uri` their
-parts · `framing` messages in a stream · `transactions`, `subscription` who may answer what, and when · `digest` passwords ·
-`reginfo` who is registered · `push_parameters` where a phone can be woken · `sdp`, `g711`, `rtp` what a caller hears.
+`message` whole messages, tolerant when reading and strict when writing, of `header_fields`, `headers` and `uri` ·
+`framing` messages in a stream · `matching`, `transactions`, `reliable`, `subscription` who may answer what, and when ·
+`digest` passwords · `reginfo` who is registered · `push_parameters` where a phone can be woken ·
+`sdp`, `g711`, `rtp` what a caller hears.
 
 Every message that cannot be read is a `SipMalformed` (module `errors`).
 """

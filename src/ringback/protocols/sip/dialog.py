@@ -54,7 +54,7 @@ class Dialog:
             remote=response.headers.get("To") or "",
             remote_tag=response.to_tag,
             target=_contact_of(response) or request.uri,
-            routes=reversed(response.headers.elements("Record-Route")),
+            routes=reversed(_routes_of(response)),
             local_number=request.cseq.number,
         )
 
@@ -68,7 +68,7 @@ class Dialog:
             remote=request.headers.get("From") or "",
             remote_tag=request.from_tag,
             target=_contact_of(request) or request.from_.uri,
-            routes=request.headers.elements("Record-Route"),
+            routes=_routes_of(request),
             local_number=local_number,
             remote_number=request.cseq.number,
         )
@@ -121,8 +121,16 @@ def _contact_of(message: Request | Response) -> str | None:
     return None
 
 
+def _routes_of(message: Request | Response) -> list[str]:
+    """Record-Route as it goes into Route. Raises SipMalformed, so that a dialog never has a way that cannot be gone."""
+    routes = message.headers.elements("Record-Route")
+    for route in routes:
+        parse_name_address(route)
+    return routes
+
+
 def _is_loose(route: str) -> bool:
     try:
         return "lr" in parse_name_address(route).sip_uri.parameters
-    except SipMalformed:
+    except SipMalformed:  # another kind of URI
         return True

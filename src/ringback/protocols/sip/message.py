@@ -38,6 +38,10 @@ _REQUEST_LINE: Final = re.compile(rf"({TOKEN}{{1,64}}+) ([^ \x00-\x1f\x7f<>\"]++
 _STATUS_LINE: Final = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?")
 _SOURCE: Final = frozenset({"received", "rport"})
 _NEEDED: Final = ("Via", "From", "To", "Call-ID", "CSeq")
+# What answers repeat (§8.2.6): with Timestamp in 100, with Record-Route where a dialog may begin (§12.1.1).
+_IN_REFUSAL: Final = frozenset(_NEEDED)
+_IN_TRYING: Final = _IN_REFUSAL | {"Timestamp"}
+_IN_DIALOG: Final = _IN_REFUSAL | {"Record-Route"}
 _LARGEST_EXPIRES: Final = 2**32 - 1
 
 
@@ -228,16 +232,10 @@ def response_to(
     begin (§12.1.1), Timestamp in 100 (§8.2.6.1). `to_tag` is added where To has none, never in 100. `reason`: the usual
     phrase by default. Raises ValueError when a header field would start a new line.
     """  # noqa: D205
-    answer = Response(status, REASONS.get(status, "") if reason is None else reason)
-    made = answer.headers
-    made.copy_from(request.headers, "Via")
-    if 100 < status < 300:
-        made.copy_from(request.headers, "Record-Route")
-    for name in ("From", "To", "Call-ID", "CSeq"):
-        made.copy_from(request.headers, name)
-    if status == 100:
-        made.copy_from(request.headers, "Timestamp")
-    elif to_tag is not None and not _has_tag(request):
+    repeated = _IN_TRYING if status == 100 else _IN_DIALOG if status < 300 else _IN_REFUSAL
+    made = request.headers.picked(repeated)
+    answer = Response(status, REASONS.get(status, "") if reason is None else reason, made)
+    if status > 100 and to_tag is not None and not _has_tag(request):
         made.append_to("To", f";tag={to_tag}")
     for name, value in headers:
         made.add(name, value)

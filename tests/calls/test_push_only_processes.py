@@ -1,0 +1,208 @@
+"""Wake-ups that one process has pushed and another one is told about, or that nobody holds any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ringback.calls import Outcome
+from ringback.calls.push_only import Asked
+from ringback.clock import ManualClock
+from ringback.errors import WakeupNotFound
+from ringback.push.model import OutgoingPush
+from ringback.push.reactions import Reaction, Verdict
+from ringback.store import Store
+from tests.calls.waking import PROXY, Waking, process, until, with_apps
+from tests.outbox.outboxes import running
+from tests.push.sending import DELIVERED
+
+
+@pytest.fixture
+async def one(store: Store, clock: ManualClock) -> AsyncIterator[Waking]:
+    """The process that pushes; alice has a phone."""
+    made = await with_apps(process(store, clock))
+    await made.subscriber()
+    yield made
+    made.push_only.close()
+    await made.room.calls.close()
+    await made.wake_ups.close()
+
+
+@pytest.fixture
+async def two(one: Waking) -> AsyncIterator[Waking]:
+    """The process that is told."""
+    made = process(one.store, one.clock)
+    yield made
+    await made.room.calls.close()
+    await made.wake_ups.close()
+
+
+def asked(**more: Any) -> Asked:
+    """A call to alice."""
+    known = {"username": "alice", "domain": "example.org", "caller": "sip:bob@example.com", "caller_name": "Bob"}
+    return Asked(**{**known, "call_id": "call-1", "seconds": None, **more})
+
+
+async def _is_over(waking: Waking) -> bool:
+    return waking.wake_ups.count == 0
+
+
+async def test_whoever_is_told_tells_the_phones(one: Waking, two: Waking) -> None:
+    voip, _ = await one.token("apns-voip"), await one.token("apns")
+    await one.token("fcm", registration_id="r2")
+    made = await one.push_only.create(PROXY, asked())
+    await one.pushed()
+    ended = await two.push_only.end(PROXY, made.row.id, "cancelled", None)
+    assert (ended.state, ended.row.outcome, len(ended.pushes)) == ("ENDED", "CANCELLED", 2)
+    async with running(two.room.outbox):
+        await until(lambda: _has_got(two, 1, 1))
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    # Not from here: the phones would hear of it twice.
+    assert (len(one.room.apns.got), len(one.room.fcm.got)) == (1, 1)
+    [alert], [data] = two.room.apns.got, two.room.fcm.got
+    assert (alert.kind, alert.content.title, alert.content.body) == ("apns", "Missed call", "Bob")
+    by_token = {push.push_token_id: push.push_id for push in made.pushes}
+    assert alert.content.push_id == by_token[voip.id]
+    for told in (alert, data):
+        assert (told.content.purpose, told.content.extras) == ("call_cancelled", {"reason": "cancelled"})
+        assert told.content.call is not None
+        assert told.content.call.display_number == "bob"
+    assert [event.change for event in one.heard] == ["STARTED"]
+    assert [event.outcome for event in two.heard] == ["CANCELLED"]
+    assert (await one.row(made.row.id)).outcome == "CANCELLED"
+
+
+async def _has_got(waking: Waking, apns: int, fcm: int) -> bool:
+    return (len(waking.room.apns.got), len(waking.room.fcm.got)) == (apns, fcm)
+
+
+async def test_the_phone_that_answered_is_not_told(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    await one.token("fcm", registration_id="r2")
+    for call_id, process_told in (("call-1", one), ("call-2", two)):
+        made = await one.push_only.create(PROXY, asked(call_id=call_id))
+        await one.pushed()
+        answered, other = made.pushes
+        before = len(process_told.room.fcm.got)
+        async with running(two.room.outbox):
+            await process_told.push_only.end(PROXY, made.row.id, "answered", answered.push_id)
+            await until(lambda: _told(process_told, before + 1))  # noqa: B023 - awaited here
+        told = process_told.room.fcm.got[-1].content
+        assert (told.push_id, told.extras) == (other.push_id, {"reason": "answered_elsewhere"})
+
+
+async def _told(waking: Waking, count: int) -> bool:
+    return len(waking.room.fcm.got) == count
+
+
+async def test_attempts_end_with_the_call_wherever_it_was_ended(one: Waking, two: Waking) -> None:
+    tried = asyncio.Event()
+
+    async def busy(_: OutgoingPush) -> Reaction:
+        tried.set()
+        return Reaction(Verdict.RETRY, "ServiceUnavailable", 503)
+
+    one.room.fcm.say(busy)
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    await tried.wait()
+    await two.push_only.end(PROXY, made.row.id, "answered", None)
+    await one.room.calls.idle()
+    assert (await one.room.push(made.pushes[0].push_id)).reason == "the call ended: ServiceUnavailable"
+
+
+async def test_a_registration_that_another_process_was_told_of_counts(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    one.clock.advance(0.4)
+    seen = await two.push_only.registered(PROXY, made.row.id)
+    again = await two.push_only.registered(PROXY, made.row.id)
+    assert (seen.state, again.row.registered_at) == ("REGISTERED", seen.row.registered_at)
+    ended = await two.push_only.get(made.row.id, "REGISTERED", 20)
+    assert (ended.row.outcome, ended.row.registered_at) == ("DEFLECTED", made.row.started_at + 400)
+
+
+async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    missed = await one.push_only.create(PROXY, asked())
+    came = await one.push_only.create(PROXY, asked(call_id="call-2"))
+    await one.pushed()
+    one.push_only.close()
+    await two.push_only.registered(PROXY, came.row.id)
+    one.clock.advance(51)
+    async with running(two.room.outbox):
+        await two.store.write(two.ending.end_overdue, 200)
+        await until(lambda: _told(two, 1))
+    rows = [await two.row(wakeup.row.id) for wakeup in (missed, came)]
+    assert [row.outcome for row in rows] == ["TIMEOUT", "DEFLECTED"]
+    assert two.room.fcm.got[0].content.extras == {"reason": "missed"}
+    assert two.room.fcm.got[0].content.push_id == missed.pushes[0].push_id
+
+
+async def test_asked_again_after_a_restart_nothing_is_pushed_twice(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    await one.pushed()
+    again = await two.push_only.create(PROXY, asked())
+    assert (again.row.id, again.pushes) == (made.row.id, made.pushes)
+    assert two.room.fcm.got == []
+
+
+async def test_a_push_that_is_answered_after_another_process_ended_the_call(one: Waking, two: Waking) -> None:
+    """It may ring after it was taken back, for as long as the phone takes to read the second push."""
+    answer = asyncio.Event()
+
+    async def slow(_: OutgoingPush) -> Reaction:
+        await answer.wait()
+        return DELIVERED
+
+    async def has_said_goodbye() -> bool:
+        return farewells(two) == 1
+
+    def farewells(waking: Waking) -> int:
+        return [push.content.purpose for push in waking.room.fcm.got].count("call_cancelled")
+
+    one.room.fcm.say(slow)
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    await one.recorder.idle()
+    async with running(two.room.outbox):
+        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
+        await until(has_said_goodbye)
+    await until(lambda: _is_over(one))
+    answer.set()
+    await one.pushed()
+    assert farewells(one) == 0
+
+
+async def test_a_call_that_sip_holds_can_be_ended_over_http(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    live = await one.call()
+    live.push()
+    told: list[str] = []
+    live.on_cancelled = told.append
+    await one.pushed()
+    ended = await two.push_only.end(PROXY, live.id, "answered_elsewhere", None)
+    assert (ended.row.mode, ended.row.outcome) == ("embedded", "ANSWERED_ELSEWHERE")
+    await until(lambda: _is_over(one))
+    assert told == ["answered_elsewhere"]
+    live.end(Outcome.TIMEOUT, status=480)
+    await one.pushed()
+    assert (await one.row(live.id)).outcome == "ANSWERED_ELSEWHERE"
+    assert len(one.room.fcm.got) == 1
+
+
+async def test_a_call_can_be_ended_before_it_is_on_record(one: Waking) -> None:
+    live = await one.call()
+    told: list[str] = []
+    live.on_cancelled = told.append
+    ended = await one.push_only.end(PROXY, live.id, "cancelled", None)
+    assert (ended.row.id, told) == (live.id, ["cancelled"])
+    await one.recorder.idle()
+    assert (await one.row(live.id)).outcome == "CANCELLED"
+    with pytest.raises(WakeupNotFound):
+        await one.push_only.end(PROXY, "unknown", "cancelled", None)

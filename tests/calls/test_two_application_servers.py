@@ -1,0 +1,71 @@
+"""Two application servers on one PostgreSQL behind one Kamailio; one of them is killed in the middle of a call."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ringback.store import PostgresLocation
+from ringback.store.migrate import upgrade
+from tests.calls.kamailio import Kamailio
+from tests.calls.ports import free_port
+from tests.calls.scene import Scene, until
+from tests.calls.sipp import register, run_sipp, sipp
+from tests.peers.postgres import PostgresCluster
+from tests.peers.server import ServerProcess
+
+
+@pytest.fixture
+def other(tmp_path: Path, cluster: PostgresCluster) -> ServerProcess:
+    """The other server; its database is upgraded, and it is not started yet."""
+    url = cluster.url(cluster.new_database())
+    upgrade(PostgresLocation(url))
+    (tmp_path / "other").mkdir()
+    return ServerProcess(tmp_path / "other", url)
+
+
+async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_other(
+    tmp_path: Path, other: ServerProcess
+) -> None:
+    first_address, other_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    (tmp_path / "kamailio").mkdir()
+    async with (
+        Kamailio.start(tmp_path / "kamailio", [first_address, other_address]) as proxy,
+        Scene.start(tmp_path, other.database_url, sip_listen=first_address, sip_proxy=proxy.address) as scene,
+    ):
+        other.settings = {
+            "sip_listen": other_address,
+            "sip_mode": "application-server",
+            "sip_proxies": "127.0.0.1",
+            "sip_proxy": proxy.address,
+            "apns_url": scene.apns.url,
+            "push_ca_file": str(scene.apns.ca_file),
+            "key_file": str(scene.served.installation.settings.key_path),
+        }
+        await asyncio.to_thread(other.start)
+        try:
+            for address in (first_address, other_address):
+                await proxy.until_server(address, alive=True)
+            tokens = {name: (await scene.subscriber(name))[0] for name in ("bob", "carol", "dave", "eve")}
+            async with (
+                sipp(tmp_path, "caller", proxy.address, callee="bob"),
+                sipp(tmp_path, "caller", proxy.address, callee="carol"),
+            ):
+                for name in ("bob", "carol"):
+                    await scene.pushed(tokens[name])
+                await until(lambda: scene.served.rooms.calls.wake_ups.count == 1)
+                other.kill()
+                for name in ("dave", "eve"):
+                    async with sipp(tmp_path, "phone", proxy.address) as phone:
+                        calling = asyncio.create_task(run_sipp(tmp_path, "caller", proxy.address, callee=name))
+                        await scene.pushed(tokens[name])
+                        await register(tmp_path, proxy.address, name, phone.contact(name))
+                        call = await calling
+                    assert call.successful == 1, call.errors
+                    assert (await scene.record(f"{name}@example.com")).outcome == "DEFLECTED"
+            await proxy.until_server(other_address, alive=False)
+        finally:
+            if other.process is not None:
+                other.kill()
