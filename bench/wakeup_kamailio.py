@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -22,7 +24,7 @@ from ringback.testing import ApnsDouble
 from ringback.testing.record import Received
 from tests.calls.kamailio import Kamailio
 from tests.calls.ports import free_port
-from tests.calls.sipp import sipp
+from tests.calls.sipp import SippResult, sipp
 
 CALLS = 2_400
 CALLS_PER_SECOND = 300
@@ -40,7 +42,7 @@ async def full_wakeup() -> list[Figure]:
         listen, port = f"127.0.0.1:{free_port()}", free_port()
         async with (
             ApnsDouble(folder / "apns") as apns,
-            Kamailio.start(folder / "kamailio", [listen], port=port, domains=(DOMAIN,)) as proxy,
+            Kamailio.start(folder / "kamailio", [listen], port=port, domains=(DOMAIN,), workers=4) as proxy,
             _server(_task(folder, listen, proxy.address, apns)) as server,
             sipp(folder, "phone", proxy.address, calls=CALLS + 1, rate=CALLS_PER_SECOND, trace=False) as phones,
             _sleeping_phones(proxy, phones.contact("phone")) as sleeping,
@@ -65,7 +67,7 @@ async def full_wakeup() -> list[Figure]:
             name="wakeup-answered", figure=called.successful, unit="calls", target=CALLS,
             detail=f"of {CALLS} at {CALLS_PER_SECOND}/s through a real Kamailio: INVITE, SUBSCRIBE, push, REGISTER"
             f" {WAKE_AFTER_SECONDS} s later, NOTIFY, 302, 200; {sleeping.pushes} pushes,"
-            f" {called.retransmissions} retransmissions of the caller",
+            f" {called.retransmissions} retransmissions of the caller{_failures(called)}",
         ),
         Figure(
             name="wakeup-cpu", figure=used, unit="ms", target=CPU_MILLISECONDS, better="lower",
@@ -73,6 +75,13 @@ async def full_wakeup() -> list[Figure]:
             " record on SQLite",
         ),
     ]  # fmt: skip
+
+
+def _failures(called: SippResult) -> str:
+    """What the others got instead."""
+    instead = Counter(re.findall(r"received 'SIP/2.0 (\d{3})", called.errors))
+    said = ", ".join(f"{count} got {status}" for status, count in sorted(instead.items()))
+    return f"; {said}" if said else ""
 
 
 class _SleepingPhones(asyncio.DatagramProtocol):
@@ -88,7 +97,7 @@ class _SleepingPhones(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket for all of them."""
-        self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's is none by class
+        self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's is none by class
         self._own = "{}:{}".format(*transport.get_extra_info("sockname")[:2])
 
     def pushed(self, push: Received) -> None:

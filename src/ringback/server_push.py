@@ -16,6 +16,7 @@ from ringback.push import (
     CallPushes,
     CredentialTrials,
     FcmProvider,
+    LeftCalls,
     LocalProvider,
     PoolSettings,
     ProviderMakers,
@@ -88,6 +89,7 @@ def wire_push(installation: Installation, *, events: Events, audit: AuditLog, ou
     pushes = Pushes(outbox=outbox, kinds=("local", *providers), **source)
     channel = PushChannel(push_tokens=tokens, local=local, providers=providers)
     channel.plug_into(outbox)
+    LeftCalls(channel).plug_into(outbox)
     return PushParts(
         tokens=tokens,
         pushes=pushes,

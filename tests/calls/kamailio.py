@@ -26,9 +26,7 @@ from ringback.calls.kamailio import KamailioPlan, TlsListener, render_configurat
 from tests.calls.ports import free_port
 from tests.calls.programs import Program, find_program
 
-PACKAGES = (
-    "kamailio kamailio-presence-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules"
-)
+PACKAGES = "kamailio kamailio-presence-modules kamailio-extra-modules kamailio-utils-modules kamailio-tls-modules"
 DOMAIN = "example.com"
 _TRIES = 3
 _OPTIONS = (
@@ -59,17 +57,19 @@ class Kamailio:
         tls: tuple[Path, Path] | None = None,
         port: int = 0,
         debug: int = 1,
+        workers: int = 1,
         **plan: Any,
     ) -> AsyncIterator[Kamailio]:
         """Starts on free ports (or on `port`) and waits until it answers; `tls`: certificate and key.
 
-        `debug`: 3 logs everything Kamailio does into `folder`/kamailio.log.
+        `debug`: 3 logs everything Kamailio does into `folder`/kamailio.log. `workers`: of each UDP socket; with several
+        of them a 200 may overtake the 180 before it.
         """
         plan.setdefault("domains", (DOMAIN,))
         plan.setdefault("credential", None)
         plan.setdefault("requests_per_second", 100_000)
         for attempt in range(_TRIES):
-            running = await _start_once(folder, application_servers, tls, port, debug, plan)
+            running = await _start_once(folder, application_servers, tls, port, (debug, workers), plan)
             if running is not None:
                 break
             assert attempt < _TRIES - 1, f"Kamailio did not start:\n{(folder / 'kamailio.log').read_text()[-4000:]}"
@@ -130,9 +130,15 @@ class Kamailio:
 
 
 async def _start_once(
-    folder: Path, servers: Sequence[str], tls: tuple[Path, Path] | None, port: int, debug: int, options: dict[str, Any]
+    folder: Path,
+    servers: Sequence[str],
+    tls: tuple[Path, Path] | None,
+    port: int,
+    how: tuple[int, int],
+    options: dict[str, Any],
 ) -> Kamailio | None:
-    """None when it ended at once, as when somebody took the port meanwhile."""
+    """None when it ended at once, as when somebody took the port meanwhile. `how`: debug and workers."""
+    debug, workers = how
     run_folder = tempfile.mkdtemp(prefix="kamailio-")  # short: a path of a Unix socket has 107 characters at most
     listener = None
     if tls is not None:
@@ -151,7 +157,7 @@ async def _start_once(
     (folder / "application-servers.list").write_text(render_servers(plan))
     command = [
         find_program("kamailio", PACKAGES), "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", run_folder,
-        "-n", "4", "-N", "2", "-M", "16", f"--debug={debug}",
+        "-n", str(workers), "-N", "2", "-M", "16", f"--debug={debug}",
     ]  # fmt: skip
     program = await Program.start(command, folder, folder / "kamailio.log")
     running = Kamailio(plan, folder, program)
@@ -174,5 +180,3 @@ def _answers(host: str, port: int) -> bool:
             probe.sendto(_OPTIONS.format(address=f"{host}:{port}", own=own).encode(), (host, port))
             return b" 200 " in probe.recv(4096)
     return False
-
-

@@ -58,7 +58,9 @@ class Program:
         while not has(self.log):
             ended = self.is_over
             if (ended and not has(self.log)) or asyncio.get_running_loop().time() > gives_up_at:
-                raise AssertionError(f"It ended ({self.process.returncode}) or did not say {said!r}:\n{self.log[-4000:]}")
+                raise AssertionError(
+                    f"It ended ({self.process.returncode}) or did not say {said!r}:\n{self.log[-4000:]}"
+                )
             await asyncio.sleep(0.02)
 
     async def stop(self, first: signal.Signals = signal.SIGTERM) -> None:
@@ -66,10 +68,8 @@ class Program:
         group = self.process.pid
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, first)
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), _END_SECONDS)
-        except TimeoutError:
-            pass
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
         await self.process.wait()

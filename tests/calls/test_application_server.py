@@ -11,7 +11,7 @@ import pytest
 from ringback.store import PostgresLocation
 from ringback.store.migrate import upgrade
 from tests.calls.scene import Scene
-from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
+from tests.calls.scripted_proxy import ScriptedProxy, Watched, contact, reginfo
 from tests.peers.postgres import PostgresCluster
 
 
@@ -158,6 +158,9 @@ async def test_a_phone_that_never_wakes_is_a_timeout(scene: Scene, proxy: Script
     await scene.pushed(token)
     assert (await proxy.final(invited)).status == 480
     await proxy.unsubscribed(watched)
+    proxy.notify(watched, reginfo(contact()))
+    assert await proxy.answered("NOTIFY") == 200, "too late, and nothing happens any more"
+    assert sum(message.status >= 300 for message in proxy.peer.came) == 1
     record = await scene.record()
     assert (record.outcome, record.status, record.reason) == ("TIMEOUT", 480, "no phone registered within 1 s")
 
@@ -239,6 +242,19 @@ async def test_a_refused_subscription_ends_the_call(scene: Scene, proxy: Scripte
     assert scene.apns.received == []
 
 
+async def test_a_refusal_that_comes_after_the_push_lets_the_proxy_look_for_itself(
+    scene: Scene, proxy: ScriptedProxy
+) -> None:
+    (token,) = await scene.subscriber(mobile_push_expiry=2)
+    invited = proxy.invite()
+    watched = await proxy.subscribed()
+    proxy.notify(watched)
+    await scene.pushed(token)
+    proxy.answer(watched, 503)
+    assert (await proxy.final(invited)).status == 302
+    assert (await scene.record()).step("deflected")["callee_is"] == "not known"
+
+
 async def test_a_proxy_that_does_not_answer_the_subscribe_ends_the_call(scene: Scene, proxy: ScriptedProxy) -> None:
     await scene.subscriber()
     invited = proxy.invite()
@@ -267,6 +283,22 @@ async def test_a_subscription_that_ends_with_an_active_contact_deflects(scene: S
     await scene.pushed(token)
     proxy.notify(watched, reginfo(contact()), state="terminated;reason=timeout")
     assert (await proxy.final(invited)).status == 302
+
+
+async def test_a_forged_notify_moves_nothing(scene: Scene, proxy: ScriptedProxy) -> None:
+    (token,) = await scene.subscriber()
+    invited = proxy.invite()
+    watched = await proxy.watch()
+    await scene.pushed(token)
+    async with ScriptedProxy.start(scene.address, host="127.0.0.2") as stranger:
+        stranger.notify(watched, reginfo(contact()))
+        assert await stranger.answered("NOTIFY") == 403
+    fields = [(name, value.replace(";tag=", ";tag=x")) for name, value in watched.request.fields]
+    other = Watched(watched.request._replace(fields=fields), watched.tag)
+    proxy.notify(other, reginfo(contact()))
+    assert await proxy.answered("NOTIFY") == 481
+    proxy.cancel(invited)
+    assert (await proxy.final(invited)).status == 487, "the call still waited"
 
 
 async def test_a_notify_that_cannot_be_read_changes_nothing(scene: Scene, proxy: ScriptedProxy) -> None:

@@ -70,7 +70,7 @@ async def test_a_call_wakes_the_phone_and_is_answered(tmp_path: Path, database_u
             call = await run_sipp(tmp_path, "caller", behind.proxy.address)
             await waking
             assert (await phone.finished()).successful == 1
-        assert call.successful == 1, call.errors
+        assert call.successful == 1, (call.statuses, call.errors)
         assert call.statuses == [100, 183, 180, 200, 200]
         assert "m=audio" in call.response(183).text
         record = await behind.scene.record()
@@ -92,21 +92,21 @@ async def test_baresip_is_woken_and_talks(behind: Behind) -> None:
     talking = asyncio.create_task(phone())
     call = await run_sipp(behind.folder, "caller", behind.proxy.address, talk=500)
     await talking
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert (await behind.scene.record()).outcome == "DEFLECTED"
 
 
 async def test_a_phone_that_never_wakes_is_a_480(behind: Behind) -> None:
     await behind.scene.subscriber(mobile_push_expiry=1)
     call = await run_sipp(behind.folder, "caller_refused", behind.proxy.address, status=480)
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert (await behind.scene.record()).outcome == "TIMEOUT"
 
 
 async def test_a_caller_who_hangs_up_is_told_487(behind: Behind) -> None:
     (token,) = await behind.scene.subscriber()
     call = await run_sipp(behind.folder, "caller_cancel", behind.proxy.address, wait=1000)
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert 487 in call.statuses
     record = await behind.scene.record()
     assert (record.outcome, record.pushes) == ("CANCELLED", 1)
@@ -118,7 +118,7 @@ async def test_whoever_is_registered_is_called_without_us(behind: Behind) -> Non
     async with sipp(behind.folder, "phone", behind.proxy.address) as phone:
         await register(behind.folder, behind.proxy.address, "bob", phone.contact("bob"))
         call = await run_sipp(behind.folder, "caller", behind.proxy.address)
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert 183 not in call.statuses
     await behind.scene.records(count=0)
     assert behind.scene.apns.received == []
@@ -142,7 +142,7 @@ async def test_a_phone_that_registers_between_look_up_and_subscribe_is_not_pushe
                 await register(tmp_path, behind.proxy.address, "bob", phone.contact("bob"))
                 line.release()
                 call = await calling
-            assert call.successful == 1, call.errors
+            assert call.successful == 1, (call.statuses, call.errors)
             record = await behind.scene.record()
             assert (record.outcome, record.pushes, record.registered_at) == ("DEFLECTED", 0, None)
             assert behind.scene.apns.received == []
@@ -155,7 +155,7 @@ async def test_three_registers_after_one_push_make_one_call(behind: Behind) -> N
         call = await run_sipp(behind.folder, "caller", behind.proxy.address)
         await waking
         assert (await phone.finished()).methods.count("INVITE") == 1
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert (await behind.scene.record()).steps.count("deflected") == 1
 
 
@@ -165,7 +165,7 @@ async def test_two_phones_of_one_user_are_both_pushed(behind: Behind) -> None:
         waking = behind.phone_wakes(tokens[1], phone.contact("bob"))
         call = await run_sipp(behind.folder, "caller", behind.proxy.address)
         await waking
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     for token in tokens:
         await behind.scene.pushed(token)
     assert (await behind.scene.record()).pushes == 2
@@ -179,7 +179,7 @@ async def test_a_registered_phone_is_woken_when_the_preference_says_always(tmp_p
             waking = behind.phone_wakes(token, phone.contact("bob"))
             call = await run_sipp(tmp_path, "caller", behind.proxy.address)
             await waking
-        assert call.successful == 1, call.errors
+        assert call.successful == 1, (call.statuses, call.errors)
         record = await behind.scene.record()
         assert (record.outcome, record.pushes) == ("DEFLECTED", 1)
         assert record.registered_at is not None, "the binding was renewed after the push"
@@ -195,7 +195,7 @@ async def test_the_subscribe_is_asked_for_a_digest(tmp_path: Path, sqlite_url: s
             waking = behind.phone_wakes(token, phone.contact("bob"))
             call = await run_sipp(tmp_path, "caller", behind.proxy.address)
             await waking
-        assert call.successful == 1, call.errors
+        assert call.successful == 1, (call.statuses, call.errors)
 
 
 async def test_a_wrong_digest_is_a_refused_subscription(tmp_path: Path, sqlite_url: str) -> None:
@@ -205,7 +205,7 @@ async def test_a_wrong_digest_is_a_refused_subscription(tmp_path: Path, sqlite_u
     ) as behind:
         await behind.scene.subscriber()
         call = await run_sipp(tmp_path, "caller_refused", behind.proxy.address, status=480)
-        assert call.successful == 1, call.errors
+        assert call.successful == 1, (call.statuses, call.errors)
         record = await behind.scene.record()
         assert (record.outcome, record.status) == ("SUBSCRIPTION_REFUSED", 500)
 
@@ -216,7 +216,7 @@ async def test_the_caller_may_be_behind_tcp(behind: Behind) -> None:
         waking = behind.phone_wakes(token, phone.contact("bob"))
         call = await run_sipp(behind.folder, "caller", behind.proxy.address, transport="tcp")
         await waking
-    assert call.successful == 1, call.errors
+    assert call.successful == 1, (call.statuses, call.errors)
     assert (await behind.scene.record()).outcome == "DEFLECTED"
 
 
@@ -253,7 +253,7 @@ async def test_the_way_between_us_may_be_a_stream(
                 waking = behind.phone_wakes(token, phone.contact("bob"))
                 call = await run_sipp(tmp_path, "caller", proxy.address)
                 await waking
-            assert call.successful == 1, call.errors
+            assert call.successful == 1, (call.statuses, call.errors)
             assert call.statuses == [100, 183, 180, 200, 200]
             assert (await scene.record()).outcome == "DEFLECTED"
 

@@ -87,6 +87,23 @@ async def test_a_header_that_would_end_a_line_gets_nowhere(alice: ScriptedPhone)
     assert "X-Forged" not in [name for name, _ in answer.fields]
 
 
+async def test_bytes_that_are_no_text_reach_no_table(sqlite_url: str, tmp_path: Path, stranger: Peer) -> None:
+    """From a trusted peer, since everybody else would have to prove who it is first."""
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_proxies="127.0.0.1") as scene:
+        await scene.account("bob")
+        fields = (f"From: <sip:caf\xe9@{DOMAIN}>;tag=1", f"To: <sip:{BOB}>", "Call-ID: caf\xe9\xff", "CSeq: 1 INVITE")
+        stranger.send(message("INVITE", *fields, uri=f"sip:{BOB}").decode().encode("latin-1"), scene.place)
+        assert (await stranger.expect(lambda m: m.status >= 200)).status == 480
+        record = await scene.scene.record()
+        assert (record.caller, record.call_id) == (f"sip:caf?@{DOMAIN}", "caf??")
+
+
+async def test_a_user_name_that_is_no_text_is_nobody(scene: EmbeddedScene, stranger: Peer) -> None:
+    proof = f'Authorization: Digest username="b\xff", realm="{DOMAIN}", nonce="n", uri="sip:{DOMAIN}", response="r"'
+    stranger.send(message("REGISTER", *WHO, "CSeq: 1 REGISTER", proof).decode().encode("latin-1"), scene.place)
+    assert (await stranger.expect(lambda m: m.status > 0)).status == 401
+
+
 async def test_a_forged_cancel_ends_no_call(scene: EmbeddedScene, alice: ScriptedPhone, stranger: Peer) -> None:
     call = await alice.call(BOB)
     await call.answer(183)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 from tests.calls.embedded_scene import EmbeddedScene, contacts
@@ -27,6 +29,18 @@ async def test_a_phone_registers_sleeps_is_woken_and_called(database_url: str, t
         first, second = await scene.scene.records(count=2)
         assert (first.outcome, first.pushes, second.outcome, second.pushes) == ("DEFLECTED", 1, "DEFLECTED", 0)
         assert first.steps == ["preference", "pushed", "caller told", "registered", "deflected"]
+
+
+async def test_phones_that_register_at_the_same_moment_are_all_answered(database_url: str, tmp_path: Path) -> None:
+    """With one contact and one push token for all: on PostgreSQL two of them want to be the first one."""
+    async with EmbeddedScene.start(tmp_path, database_url) as scene, contextlib.AsyncExitStack() as phones:
+        await scene.account("bob")
+        same = f"<sip:bob@192.0.2.1:5060{scene.pn()}>"
+        bobs = [await phones.enter_async_context(scene.phone("bob")) for _ in range(8)]
+        answers = await asyncio.gather(*(bob.register(contact=same) for bob in bobs))
+        assert [answer.status for answer in answers] == [200] * len(bobs)
+        last = await bobs[0].register(contact="", expires=None, call_id="query")
+        assert contacts(last) == ["sip:bob@192.0.2.1:5060"]
 
 
 async def test_a_binding_that_is_taken_away_over_http_counts_no_more(database_url: str, tmp_path: Path) -> None:

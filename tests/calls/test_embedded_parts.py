@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from ringback.calls.binding_refresh import refresh_content
 from ringback.calls.model_bindings import MOST_BINDINGS, Binding
 from ringback.calls.purrs import PhoneNames
 from ringback.calls.push_rate import PushRate
@@ -17,6 +19,7 @@ from ringback.calls.register_request import AskedRegistration, Lifetimes, Regist
 from ringback.calls.ringing import ANONYMOUS, caller_of
 from ringback.clock import ManualClock
 from ringback.protocols.sip.message import Request, parse_message
+from ringback.push.payloads import apns_payload, fcm_message, web_push_payload
 from ringback.secrets import Vault
 
 DOMAIN = "example.com"
@@ -187,6 +190,19 @@ def test_the_uri_to_come_back_to_is_another_one_and_only_once() -> None:
     assert again == "sip:bob@example.com;transport=tcp;ringback-then=push"
     assert come_back_uri(again) == ""
     assert contact_values([], come_back_to=again) == [f"<{again}>;q=0.1"]
+
+
+# renewing ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_phone_can_tell_a_push_that_renews_its_binding() -> None:
+    content = refresh_content("binding")
+    aps = json.loads(apns_payload(content))
+    assert (aps["aps"], aps["type"]) == ({"content-available": 1}, "binding_refresh")
+    message = json.loads(fcm_message(content, "token"))["message"]
+    assert message["data"]["type"] == "binding_refresh"
+    assert "notification" not in message
+    assert json.loads(web_push_payload(content))["type"] == "binding_refresh"
 
 
 # how often ------------------------------------------------------------------------------------------------------------

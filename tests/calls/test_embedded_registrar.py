@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ringback.apps import push_credential_content
+from ringback.protocols.base64url import to_base64url
 from ringback.push import PushToken
+from tests.apps.push_files import fcm_form
 from tests.calls.embedded_scene import EmbeddedScene, ScriptedPhone, contacts
 from tests.calls.peer import Message
-from tests.calls.scene import BUNDLE, DOMAIN
+from tests.calls.scene import BUNDLE, BY, DOMAIN, until
 
 
 @pytest.fixture
@@ -220,6 +226,39 @@ async def test_a_phone_may_have_push_tokens_for_ringing_and_for_showing(
 
 async def test_a_phone_may_ask_which_push_services_there_are(bob: ScriptedPhone) -> None:
     assert services(await bob.register(";pn-provider")) == ['*;+sip.pns="apns"']
+
+
+async def test_phones_are_pushed_by_fcm_and_web_push_as_well(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    desk = scene.scene.served.rooms.push.desk
+    await desk.put(BY, "bank", push_credential_content("fcm", fcm_form(project_id="our-project")))
+    await desk.put(BY, "bank", push_credential_content("webpush", {"subject": "mailto:push@example.com"}))
+    point = ec.generate_private_key(ec.SECP256R1()).public_key()
+    key = point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    keys = f"{to_base64url(key).decode()}.{to_base64url(bytes(16)).decode()}"
+    endpoint = "https%3A%2F%2Fpush.example.net%2Fsend%2F1"
+
+    async def all_are_told() -> bool:  # what an app has is remembered for a moment
+        told = services(await bob.register(";pn-provider"))
+        return told == [f'*;+sip.pns="{name}"' for name in ("apns", "fcm", "webpush")]
+
+    await until(all_are_told)
+    fcm = await bob.register(";pn-provider=fcm;pn-param=our-project;pn-prid=dGhl:APA91_-token")
+    assert (fcm.status, services(fcm)) == (200, ['*;+sip.pns="fcm"'])
+    web = await bob.register(f";pn-provider=webpush;pn-param={keys};pn-prid={endpoint}")
+    assert (web.status, services(web)) == (200, ['*;+sip.pns="webpush"'])
+    stored = {token.kind: token.push_token for token in await tokens_of(scene, "bob")}
+    assert stored["fcm"] == "dGhl:APA91_-token"
+    assert json.loads(stored["webpush"])["endpoint"] == "https://push.example.net/send/1"
+    inside = "https%3A%2F%2F127.0.0.1%2F"
+    for refused in (
+        ";pn-provider=fcm;pn-param=their-project;pn-prid=x",
+        f";pn-provider=webpush;pn-prid={endpoint}",
+        f";pn-provider=webpush;pn-param=AAAA.BBBB;pn-prid={endpoint}",
+        f";pn-provider=webpush;pn-param={keys};pn-prid={inside}",
+        ";pn-provider=fcm;pn-param=our-project;pn-prid=%ff%fe",
+        ";pn-provider=fcm;pn-param=our-project;pn-prid=a%0d%0ab",
+    ):
+        assert (await bob.register(refused)).status == 555
 
 
 @pytest.mark.parametrize(

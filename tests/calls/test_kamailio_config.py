@@ -48,7 +48,10 @@ SETS: dict[str, dict[str, Any]] = {
     "a digest for application servers": {"subscriber": "ringback", "subscriber_password": 'any "$thing" \\ at all'},
     "SHA-256": {"digest": "SHA-256", "subscriber": "ringback", "subscriber_password": "secret", "realm": "voice"},
     "gateways and every call": {"trusted": ("10.0.0.0/8", "192.0.2.7"), "every_call": True},
-    "a public address": {"advertise": "203.0.113.7:5060", "credential": Credential("https://in.example:8081", "k", "p", "/ca.pem")},
+    "a public address": {
+        "advertise": "203.0.113.7:5060",
+        "credential": Credential("https://in.example:8081", "k", "p", "/ca.pem"),
+    },
 }  # fmt: skip
 
 
@@ -205,4 +208,3 @@ def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path, arguments: tupl
     assert done.returncode != 0
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
-

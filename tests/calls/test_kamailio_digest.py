@@ -83,7 +83,12 @@ async def test_a_subscriber_registers_with_the_password_of_the_directory(front: 
 
 @pytest.mark.parametrize(
     ("user", "auth_user", "password"),
-    [("bob", "bob", "wrong"), ("nobody", "nobody", "secret"), ("b%62", "b%62", "secret"), ("x", "../../../health", "x")],
+    [
+        ("bob", "bob", "wrong"),
+        ("nobody", "nobody", "secret"),
+        ("b%62", "b%62", "secret"),
+        ("x", "../../../health", "x"),
+    ],
 )
 async def test_a_wrong_password_and_an_unknown_user_are_refused_alike(
     front: Front, user: str, auth_user: str, password: str
@@ -98,6 +103,17 @@ async def test_nobody_registers_for_somebody_else(front: Front) -> None:
     done = await front.register("bob", auth_user="alice", status=403)
     assert done.statuses == [401, 403], done.errors
     assert await front.proxy.bindings("bob") == []
+
+
+async def test_names_that_differ_in_capitals_are_two_subscribers_and_domains_are_one(front: Front) -> None:
+    await front.subscriber("Bob", "of-Bob")
+    assert (await front.register("Bob", "of-Bob")).statuses == [401, 200]
+    assert await front.proxy.bindings("bob") == []
+    keys = {"auth_user": "bob", "auth_password": "secret"}
+    contact = "<sip:bob@127.0.0.1:19>"
+    done = await register(front.folder, front.proxy.address, "bob", contact, keys=keys, domain="EXAMPLE.com")
+    assert done.statuses == [401, 200], done.errors
+    assert await front.proxy.bindings("bob") == [contact.strip("<>")]
 
 
 async def test_a_call_needs_a_digest_of_whoever_it_says_it_is_from(front: Front) -> None:

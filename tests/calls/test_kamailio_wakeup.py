@@ -123,7 +123,9 @@ async def test_many_calls_at_once_all_wake_their_phones(whole: Whole) -> None:
 
     async with (
         sipp(whole.folder, "phone", whole.proxy.address, calls=20) as phones,
-        sipp(whole.folder, "caller_digest", whole.proxy.address, keys=CALLER, callees=names, calls=20, rate=20) as caller,
+        sipp(
+            whole.folder, "caller_digest", whole.proxy.address, keys=CALLER, callees=names, calls=20, rate=20
+        ) as caller,
     ):
         await asyncio.gather(*(wake(token, name, phones.contact(name)) for token, name in tokens.items()))
         called = await caller.finished()

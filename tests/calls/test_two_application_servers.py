@@ -1,4 +1,4 @@
-"""Two application servers on one PostgreSQL behind one Kamailio; one of them is killed in the middle of a call."""
+"""Application servers as processes of their own: one is asked to stop, one of two is killed in the middle of a call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ringback.store.migrate import upgrade
 from tests.calls.kamailio import Kamailio
 from tests.calls.ports import free_port
 from tests.calls.scene import Scene, until
+from tests.calls.scripted_proxy import ScriptedProxy
 from tests.calls.sipp import register, run_sipp, sipp
 from tests.peers.postgres import PostgresCluster
 from tests.peers.server import ServerProcess
@@ -26,6 +27,37 @@ def other(tmp_path: Path, cluster: PostgresCluster) -> ServerProcess:
     return ServerProcess(tmp_path / "other", url)
 
 
+def settings_of(scene: Scene, address: str) -> dict[str, str]:
+    """Of a server beside the one of the scene."""
+    return {
+        "sip_listen": address,
+        "sip_mode": "application-server",
+        "sip_proxies": "127.0.0.1",
+        "apns_url": scene.apns.url,
+        "push_ca_file": str(scene.apns.ca_file),
+        "key_file": str(scene.served.installation.settings.key_path),
+    }
+
+
+async def test_a_server_that_is_asked_to_stop_answers_its_callers_first(tmp_path: Path, other: ServerProcess) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with Scene.start(tmp_path, other.database_url) as scene, ScriptedProxy.start(address) as proxy:
+        (token,) = await scene.subscriber()
+        other.settings = settings_of(scene, address)
+        await asyncio.to_thread(other.start)
+        try:
+            assert f"udp:{address}" in other.ready_line
+            invited = proxy.invite()
+            await proxy.watch()
+            await scene.pushed(token)
+        finally:
+            stopping = asyncio.create_task(asyncio.to_thread(other.stop))
+        assert (await proxy.final(invited)).status == 480
+        assert await stopping == 0
+        record = await scene.record()
+        assert (record.outcome, record.status, record.reason) == ("OVERLOADED", 480, "the server stopped")
+
+
 async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_other(
     tmp_path: Path, other: ServerProcess
 ) -> None:
@@ -35,15 +67,7 @@ async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_ot
         Kamailio.start(tmp_path / "kamailio", [first_address, other_address]) as proxy,
         Scene.start(tmp_path, other.database_url, sip_listen=first_address, sip_proxy=proxy.address) as scene,
     ):
-        other.settings = {
-            "sip_listen": other_address,
-            "sip_mode": "application-server",
-            "sip_proxies": "127.0.0.1",
-            "sip_proxy": proxy.address,
-            "apns_url": scene.apns.url,
-            "push_ca_file": str(scene.apns.ca_file),
-            "key_file": str(scene.served.installation.settings.key_path),
-        }
+        other.settings = {**settings_of(scene, other_address), "sip_proxy": proxy.address}
         await asyncio.to_thread(other.start)
         try:
             for address in (first_address, other_address):
@@ -63,7 +87,7 @@ async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_ot
                         await scene.pushed(tokens[name])
                         await register(tmp_path, proxy.address, name, phone.contact(name))
                         call = await calling
-                    assert call.successful == 1, call.errors
+                    assert call.successful == 1, (call.statuses, call.errors)
                     assert (await scene.record(f"{name}@example.com")).outcome == "DEFLECTED"
             await proxy.until_server(other_address, alive=False)
         finally:

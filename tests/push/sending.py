@@ -13,6 +13,7 @@ from ringback.outbox import Outbox, OutboxLimits
 from ringback.push import (
     CallPushes,
     Content,
+    LeftCalls,
     LocalMailbox,
     LocalProvider,
     NewPush,
@@ -94,6 +95,7 @@ class Room:
         providers = {"apns": self.apns, "apns-voip": self.apns, "fcm": self.fcm}
         self.channel = PushChannel(push_tokens=self.tokens, local=local, providers=providers)
         self.channel.plug_into(self.outbox)
+        LeftCalls(self.channel).plug_into(self.outbox)
         self.calls = CallPushes(
             store=store,
             clock=clock,

@@ -91,7 +91,7 @@ async def test_an_invite_that_nobody_answers_ends(make_endpoint: MakeEndpoint, p
 
 
 async def test_one_that_rings_goes_on_ringing(make_endpoint: MakeEndpoint, peer_of: MakePeer) -> None:
-    one = await caller(make_endpoint, peer_of, Timers(t1=0.001, t2=0.004, t4=0.004))
+    one = await caller(make_endpoint, peer_of, SHORT)
     _, invite = await one.call()
     one.peer.send(answer_to(invite, 180))
     await until(lambda: one.heard)

@@ -53,7 +53,10 @@ messages = st.tuples(
     hosts,
 )
 damage = st.tuples(st.integers(0, 10_000), st.integers(0, 255), hosts)
-answers = st.tuples(st.integers(0, 20), st.sampled_from([100, 180, 183, 200, 302, 404, 487, 603]), st.booleans())
+WAYS = ("respond", "respond_reliably", "dismiss")
+answers = st.tuples(
+    st.integers(0, 20), st.sampled_from([100, 180, 183, 200, 302, 404, 487, 603]), st.sampled_from(WAYS)
+)
 steps = st.lists(st.one_of(messages, messages, damage, answers), max_size=40)
 
 
@@ -85,10 +88,10 @@ def cancel_in(data: bytes, host: str) -> set[Identity]:
 
 
 def answer(handler: Handler, step: tuple[object, ...]) -> None:
-    number, status, reliably = step
+    number, status, way = step
     if handler.requests:
         one = handler.requests[number % len(handler.requests)]  # type: ignore[operator]
-        (one.respond_reliably if reliably else one.respond)(status)  # type: ignore[arg-type]
+        getattr(one, way)(status)  # type: ignore[call-overload]
 
 
 async def play(story: list[tuple[object, ...]], *, is_reliable: bool) -> None:
@@ -100,7 +103,7 @@ async def play(story: list[tuple[object, ...]], *, is_reliable: bool) -> None:
     last = b""
     for step in story:
         known = len(handler.requests)
-        if isinstance(step[1], int) and isinstance(step[2], bool):
+        if step[2] in WAYS:
             answer(handler, step)
             continue
         last, host = written(step, last)

@@ -248,6 +248,17 @@ async def test_where_nobody_listens_a_request_fails_at_once(make_endpoint: MakeE
         await client.send(request_of("MESSAGE"), SipAddress("tls", "127.0.0.1", 1))
 
 
+async def test_whoever_gives_up_on_a_connection_leaves_it_to_the_others(make_endpoint: MakeEndpoint) -> None:
+    server, client = make_endpoint(Handler(accept)), make_endpoint()
+    address = await server.listen("tcp", "127.0.0.1", 0)
+    first = spawn(client.send(request_of("MESSAGE", call_id="first"), address))
+    second = spawn(client.send(request_of("MESSAGE", call_id="second"), address))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).status == 200
+    assert client.connections == 1
+
+
 async def test_a_call_over_tls(
     make_endpoint: MakeEndpoint, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:

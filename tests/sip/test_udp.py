@@ -164,6 +164,14 @@ async def test_an_answer_to_a_request_of_ours(make_endpoint: MakeEndpoint) -> No
     assert answer.via.host == "127.0.0.1", "the address on the way there, not the one listened on"
 
 
+async def test_a_name_leads_to_the_address_that_a_socket_of_ours_reaches(make_endpoint: MakeEndpoint) -> None:
+    server, client = make_endpoint(Handler(lambda incoming: incoming.respond(200))), make_endpoint()
+    address = await server.listen("udp", "127.0.0.1", 0)
+    await client.listen("udp", "127.0.0.1", 0)
+    answer = await client.send(request_of("MESSAGE"), SipAddress("udp", "localhost", address.port))
+    assert answer.status == 200
+
+
 async def test_a_request_without_an_answer_times_out(make_endpoint: MakeEndpoint, peer_of: MakePeer) -> None:
     client = make_endpoint(timers=SHORT)
     peer = await peer_of(await client.listen("udp", "127.0.0.1", 0))

@@ -105,7 +105,7 @@ class ApplicationServer:
         """A new request."""
         request = incoming.request
         if not self._is_proxy(incoming.source):
-            incoming.respond(403)
+            incoming.dismiss(403)
         elif request.method == "NOTIFY":
             if self._subscriptions is None or not self._subscriptions.handles(incoming):
                 incoming.respond(481)

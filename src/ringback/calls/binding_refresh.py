@@ -8,7 +8,6 @@ from ringback.calls import queries_bindings as queries
 from ringback.push import Content, NewPush
 
 if TYPE_CHECKING:
-    from ringback.calls.model_bindings import Refreshable
     from ringback.calls.needs_bindings import QueuedPushes, QuietTokens
     from ringback.clock import Clock
     from ringback.store import Tx
@@ -41,7 +40,7 @@ class BindingRefresh:
                     app_id=target.app_id,
                     user_id=target.user_id,
                     kind=target.kind,
-                    content=_content(binding),
+                    content=refresh_content(binding.id),
                     push_token_id=target.id,
                     registration_id=target.registration_id,
                     deadline_ms=binding.expires_at,
@@ -50,11 +49,12 @@ class BindingRefresh:
         return len(found)
 
 
-def _content(binding: Refreshable) -> Content:
+def refresh_content(binding_id: str) -> Content:
+    """What such a push says: nothing that is shown; a newer one for the same binding takes its place."""
     return Content(
         push_id="",
         purpose=PURPOSE,
         silent=True,
         extras={"type": PURPOSE},
-        collapse_id=f"{PURPOSE}-{binding.id}",
+        collapse_id=f"{PURPOSE}-{binding_id}",
     )

@@ -130,42 +130,43 @@ class EmbeddedServer:
         elif method == "REGISTER" and self._registrar is not None:
             self._on_register(self._registrar, incoming)
         elif method == "OPTIONS":
-            incoming.respond(200, headers=[ALLOW, ("Accept", "application/sdp"), ("Supported", "100rel")])
+            incoming.dismiss(200, headers=[ALLOW, ("Accept", "application/sdp"), ("Supported", "100rel")])
         elif method == "SUBSCRIBE":
-            incoming.respond(489)
+            incoming.dismiss(489)
         elif incoming.request.to_tag is not None or method in _IN_DIALOG:
-            incoming.respond(481)
+            incoming.dismiss(481)
         else:
-            incoming.respond(405, headers=[ALLOW])
+            incoming.dismiss(405, headers=[ALLOW])
 
     def on_ack(self, ack: Request, source: SipAddress) -> None:
         """An ACK to a 2xx, which nobody gets from here: left alone, as RFC 3261 says of every ACK."""
 
     def _on_register(self, registrar: Registrar, incoming: IncomingRequest) -> None:
         if self._closing:
-            incoming.respond(503, headers=[RETRY_AFTER])
+            incoming.dismiss(503, headers=[RETRY_AFTER])
         else:
             self._spawn(registrar.take(incoming))
 
     def _on_invite(self, incoming: IncomingRequest) -> None:
         request = incoming.request
         if request.to_tag is not None or "Replaces" in request.headers:
-            incoming.respond(481)  # there are no dialogs here, so there is none to go on with or to replace
+            incoming.dismiss(481)  # there are no dialogs here, so there is none to go on with or to replace
             return
         trusted = incoming.source.host in self._settings.trusted
         try:
             asked = _asked(request, trusted=trusted)
         except SipMalformed as error:
-            incoming.respond(error.status, error.reason)
+            incoming.dismiss(error.status, error.reason)
             return
         if self._closing or self._waiting >= self._settings.max_calls:
-            incoming.respond(503, headers=[RETRY_AFTER])
+            incoming.dismiss(503, headers=[RETRY_AFTER])
             if trusted:  # nobody else leaves a record before it is known who it is
                 why = "the server stops" if self._closing else "too many calls wait"
                 self._record(incoming, asked, Outcome.OVERLOADED, 503, why)
         elif trusted:
             self._hold(incoming, asked)
         else:
+            incoming.promptly = True
             self._spawn(self._prove(incoming, asked))
 
     async def _prove(self, incoming: IncomingRequest, asked: Asked) -> None:
@@ -173,21 +174,25 @@ class EmbeddedServer:
         try:
             uri = incoming.request.from_.sip_uri
             if uri.scheme not in {"sip", "sips"} or not uri.user:
-                incoming.respond(403)
+                incoming.dismiss(403)
                 return
             credential = await self._proof.prove(incoming, uri.host)
         except SipMalformed as error:
-            incoming.respond(error.status, error.reason)
+            incoming.dismiss(error.status, error.reason)
         except RingbackError:
-            incoming.respond(503, headers=[RETRY_AFTER])
+            incoming.dismiss(503, headers=[RETRY_AFTER])
+        except Exception:
+            incoming.dismiss(500)
+            raise
         else:
             if credential is None:
                 return
             if (credential.username, credential.domain) != (uri.username, uri.host):
-                incoming.respond(403, "Not Your Address")
+                incoming.dismiss(403, "Not Your Address")
             elif self._closing:
-                incoming.respond(503, headers=[RETRY_AFTER])
+                incoming.dismiss(503, headers=[RETRY_AFTER])
             else:
+                incoming.respond(100)
                 self._hold(incoming, asked)
 
     def _hold(self, incoming: IncomingRequest, asked: Asked) -> None:

@@ -36,8 +36,8 @@ class HeldCall:
     """One call that waits."""
 
     __slots__ = (
-        "_asked", "_bindings", "_desk", "_fresh", "_incoming", "_live", "_over", "_plan", "_purr", "_pushed",
-        "_recent", "_started", "_stop_progress", "_timer", "_waits",
+        "_asked", "_bindings", "_desk", "_final", "_fresh", "_incoming", "_live", "_over", "_plan", "_purr",
+        "_pushed", "_recent", "_started", "_stop_progress", "_timer", "_waits",
     )  # fmt: skip
 
     def __init__(self, desk: HoldingDesk, incoming: IncomingRequest, asked: Asked, recent: RecentCall) -> None:
@@ -54,6 +54,7 @@ class HeldCall:
         self._live: LiveCall | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stop_progress: Callable[[], None] | None = None
+        self._final: tuple[Outcome, int, str] | None = None
         self._pushed = False
         self._over = False
         incoming.on_cancel = self._cancelled
@@ -70,6 +71,13 @@ class HeldCall:
 
     async def run(self) -> None:
         """From the admission until it waits, or is over. Nothing but the look-up is waited for."""
+        try:
+            await self._run()
+        except Exception:
+            self._answer(500, Outcome.REFUSED, "a mistake of the server; its log says more")
+            raise
+
+    async def _run(self) -> None:
         asked, desk = self._asked, self._desk
         try:
             reach, self._bindings = await desk.look_up(asked.username, asked.domain, self._purr)
@@ -128,8 +136,9 @@ class HeldCall:
             )
         )
         self._live = live
-        if self._over:
-            live.end(Outcome.CANCELLED, status=487, reason="the caller gave up")
+        if self._final is not None:  # it ended during the look-up
+            outcome, status, reason = self._final
+            live.end(outcome, status=status, reason=reason)
         else:
             live.on_cancelled = self._ended_elsewhere
 
@@ -149,7 +158,7 @@ class HeldCall:
             self._answer(480, Outcome.NOT_ENABLED, f"mobile_push_enable is {preference} ({decided_by})")
         elif not reach.targets:
             self._wake_nobody(Outcome.NO_PHONE, "no phone can be woken")
-        elif not self._recent.pushed and not self._desk.may_push(self._asked.callee):
+        elif not self._desk.waking.rings(live) and not self._desk.may_push(self._asked.callee):
             self._wake_nobody(Outcome.REFUSED, "too many calls to this callee were pushed", ("Retry-After", "60"))
         else:
             self._wake(reach)
@@ -261,6 +270,7 @@ class HeldCall:
     def _close(self, outcome: Outcome, status: int, reason: str) -> None:
         """Whoever calls this has answered the caller."""
         self._over = True
+        self._final = (outcome, status, reason)
         self._incoming.on_cancel = None
         if self._timer is not None:
             self._timer.cancel()

@@ -28,7 +28,7 @@ _ADVERTISED = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::([0-9]{1,5})
 _DOMAIN = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?")
 _IN_A_URL = re.compile(r"[0-9A-Za-z._~-]{1,255}")
 _QUOTABLE = re.compile(r"[ !#-\[\]-~]{1,1024}")
-_SECRET = "# SECRET, the next line. Whoever reads it can read what proves the subscribers."
+_MARKED = "# SECRET, the next line. Whoever reads it can read what proves the subscribers."
 _SECRETS = frozenset({"RB_RINGBACK", "RB_MARK", "RB_SUBSCRIBER_HA1"})
 _MAX_PORT = 65_535
 
@@ -105,7 +105,7 @@ def render_servers(plan: KamailioPlan) -> str:
 
 def secret_lines(text: str) -> list[int]:
     """The numbers of the lines of a configuration that are secrets."""
-    return [number for number, line in enumerate(text.splitlines(), 2) if line == _SECRET]
+    return [number for number, line in enumerate(text.splitlines(), 2) if line == _MARKED]
 
 
 def _head(plan: KamailioPlan) -> list[str]:
@@ -116,7 +116,7 @@ def _head(plan: KamailioPlan) -> list[str]:
     lines = [
         "#!KAMAILIO",
         "# A Kamailio (5.6 or newer) in front of Ringback, made by `ringback kamailio config`.",
-        "# It is registrar and proxy of the domains below. Who is who comes first, the routing below is always the same.",
+        "# It is registrar and proxy of the domains below. First who is who; the routing after it is always the same.",
         "# Try it with:  kamailio -c -f FILE",
         "",
         "# Where phones and other servers reach it.",
@@ -140,7 +140,7 @@ def _head(plan: KamailioPlan) -> list[str]:
     for name, (value, meaning) in _definitions(plan, domains).items():
         lines.append(f"# {meaning}")
         if name in _SECRETS:
-            lines.append(_SECRET)
+            lines.append(_MARKED)
         lines.append(f"#!define {name} {value}")
     return lines
 
@@ -156,8 +156,7 @@ def _definitions(plan: KamailioPlan, domains: list[str]) -> dict[str, tuple[str,
         "RB_PROBE_SECONDS": (str(plan.probe_seconds), "So often they are asked with OPTIONS whether they are there."),
         "RB_WAKE_MILLISECONDS": (
             _quoted(str((plan.wake_seconds + 10) * 1000)),
-            "How long an application server may keep a call: its wake_seconds, or the longest mobile_push_expiry, and"
-            " 10 s.",
+            "How long an application server may keep a call: wake_seconds or the longest mobile_push_expiry, and 10 s.",
         ),
         "RB_REQUESTS_IN_2_SECONDS": (
             str(plan.requests_per_second * 2),

@@ -176,6 +176,15 @@ class CallPush(msgspec.Struct, frozen=True):
     expires_at: int
 
 
+class ChangedCall(msgspec.Struct, frozen=True):
+    """What another process may have done to a call."""
+
+    id: str
+    outcome: Outcome | None
+    reason: str | None
+    registered_at: int | None
+
+
 class PushedCall(msgspec.Struct, frozen=True):
     """A row of `call_pushes` with the Call-ID of its call."""
 

@@ -119,6 +119,10 @@ class HeldRecords(Protocol):
         """Its row is to be written again."""
         ...
 
+    def rings(self, live: LiveCall) -> bool:
+        """Whether the phones ring for the same call already, so that no push would be sent."""
+        ...
+
 
 class HoldingDesk(Protocol):
     """What a held call needs of the redirect server."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -73,7 +74,9 @@ class PushServices:
         provider = _provider(parameters.provider)
         if provider is None:
             return None
-        param = parameters.param or ""
+        param, prid = _unescaped(parameters.param or ""), _unescaped(parameters.prid or "")
+        if param is None or prid is None:
+            return None
         for app_id in await self._apps_of(domain, provider):
             stored = await self._credentials.load(app_id, provider)
             if stored is None:
@@ -81,9 +84,9 @@ class PushServices:
             kinds = _kinds(stored.credential, param)
             if not kinds:
                 continue
-            if not parameters.prid:
+            if not prid:
                 return ()
-            tokens = self._tokens(provider, kinds, parameters.prid, param)
+            tokens = self._tokens(provider, kinds, prid, param)
             return None if tokens is None else tuple(WantedPush(app_id, kind, token) for kind, token in tokens)
         return None
 
@@ -131,6 +134,15 @@ class PushServices:
 def _provider(name: str | None) -> Provider | None:
     name = (name or "").lower()
     return next((provider for provider in PROVIDERS if provider == name), None)
+
+
+def _unescaped(text: str) -> str | None:
+    """The value without the escapes of URIs; None when they are no text."""
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return None
+    return plain if plain.isprintable() else None
 
 
 def _kinds(credential: Credential, param: str) -> tuple[str, ...]:

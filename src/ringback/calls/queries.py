@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.calls.model import CallPush, CallRow, PushedCall, WalkedCall
+from ringback.calls.model import CallPush, CallRow, ChangedCall, PushedCall, WalkedCall
 from ringback.store import Command, Query, columns
 
 _GROWS = ("pushes", "pushed_at", "registered_at", "considered", "trace")
@@ -160,3 +160,12 @@ walked_calls_of_call_id = Query(
 walked_calls_of_callee = _walked_of("callee")
 walked_calls_of_user = _walked_of("user_id")
 walked_calls_of_domain = _walked_of("domain")
+_CHANGED = f"""SELECT {columns(ChangedCall)} FROM calls WHERE id IN ({{ids}})
+    AND (status = 'ENDED' OR registered_at IS NOT NULL)"""
+changed_calls = Query(
+    "changed_calls",
+    "Which of some calls have ended, or had a phone register; $1 is a JSON list.",
+    _CHANGED.format(ids="SELECT value FROM json_each($1)"),
+    row=ChangedCall,
+    postgres=_CHANGED.format(ids="SELECT json_array_elements_text($1::json)"),
+)

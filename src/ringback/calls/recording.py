@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ringback.calls import metrics, queries
-from ringback.calls.model import CallPush, CallRow, Outcome
+from ringback.calls.model import CallPush, CallRow, ChangedCall, Outcome
 from ringback.errors import RingbackError
 from ringback.events import CallChanged
 
@@ -62,7 +62,8 @@ class Recorder:
         self._by_push: dict[str, LiveCall] = {}
         self._listening: dict[str, Callable[[], None]] = {}
         self._writer: asyncio.Task[None] | None = None
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, LiveCall] = {}
+        self._asking: asyncio.Task[None] | None = None
 
     def changed(self, live: LiveCall) -> None:
         """The call has begun, goes on or has ended: what it is then will be written."""
@@ -92,7 +93,7 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.idle()
-        late = [task for task in (self._writer, *self._asking) if task is not None and not task.done()]
+        late = [task for task in (self._writer, self._asking) if task is not None and not task.done()]
         for task in late:
             task.cancel()
         if late:
@@ -147,28 +148,30 @@ class Recorder:
             stop()
 
     def _ask(self, live: LiveCall) -> None:
-        """Somebody says that a call was changed elsewhere."""
-        task = asyncio.get_running_loop().create_task(self._look(live))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        """Somebody says that a call was changed elsewhere, or may have been: after silence, all may."""
+        self._asked[live.id] = live
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._look(), name="calls changed elsewhere")
 
-    async def _look(self, live: LiveCall) -> None:
-        try:
-            row = await self._store.read(read_call, live.id)
-        except RingbackError as error:
-            logger.warning("whether a call was ended elsewhere is not known: %s", error)
-            return
-        if row is None:
-            return
-        if row.outcome is not None:
-            live.ended_elsewhere(Outcome(row.outcome), row.reason or "")
-        elif row.registered_at is not None and live.registered_at is None:
-            live.registered()
+    async def _look(self) -> None:
+        while self._asked:
+            taken = {call_id: self._asked.pop(call_id) for call_id in list(islice(self._asked, BATCH))}
+            try:
+                found = await self._store.read(read_changes, list(taken))
+            except RingbackError as error:
+                logger.warning("whether calls were ended elsewhere is not known: %s", error)
+                return
+            for one in found:
+                live = taken[one.id]
+                if one.outcome is not None:
+                    live.ended_elsewhere(Outcome(one.outcome), one.reason or "")
+                elif live.registered_at is None:
+                    live.registered()
 
 
-async def read_call(tx: Tx, call_id: str) -> CallRow | None:
-    """A unit of work: one call."""
-    return await tx.one(queries.call_by_id, call_id)
+async def read_changes(tx: Tx, call_ids: list[str]) -> list[ChangedCall]:
+    """A unit of work: which of these calls have ended, or had a phone register."""
+    return await tx.all(queries.changed_calls, _encode(call_ids).decode())
 
 
 async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:

@@ -22,6 +22,7 @@ from ringback.calls.register_request import (
     read_registration,
     user_agent_of,
 )
+from ringback.calls.ringing import readable
 from ringback.errors import RingbackError, UniqueViolation
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import quoted
@@ -81,7 +82,11 @@ class Registrar:
             raise
 
     async def _take(self, incoming: IncomingRequest) -> None:
-        username, domain = _address_of_record(incoming)
+        try:
+            username, domain = _address_of_record(incoming)
+        except RegisterRefused as refused:  # nobody has proven anything yet
+            incoming.dismiss(refused.status, refused.reason, headers=refused.headers)
+            return
         credential = await self._proof.prove(incoming, domain)
         if credential is None:
             return
@@ -184,7 +189,7 @@ def _registering(incoming: IncomingRequest, credential: SubscriberCredential, as
     return Registering(
         subscriber_id=credential.subscriber_id,
         user_id=credential.user_id,
-        call_id=request.call_id,
+        call_id=readable(request.call_id),
         cseq=request.cseq.number,
         user_agent=user_agent_of(request),
         source=str(incoming.source),

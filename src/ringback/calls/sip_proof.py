@@ -26,7 +26,7 @@ class SipProof:
         self._algorithms = algorithms
 
     async def prove(self, incoming: IncomingRequest, domain: str) -> SubscriberCredential | None:
-        """Which subscriber of the domain has sent it; None when it was answered: 401, or 403 after too many guesses.
+        """Which subscriber of the domain has sent it; None when it was dismissed: 401, or 403 after too many guesses.
 
         Raises StoreUnavailable.
         """
@@ -40,7 +40,7 @@ class SipProof:
             answer, method=request.method, uri=request.uri, realm=realm, address=address, domain=domain
         )
         if verdict.outcome == "exhausted":
-            incoming.respond(403, "Too Many Wrong Passwords")
+            incoming.dismiss(403, "Too Many Wrong Passwords")
             return None
         if verdict.credential is None:
             asked = tuple(one for one in verdict.challenges if any(f"={name}," in one for name in self._algorithms))
@@ -52,9 +52,18 @@ class SipProof:
 
 
 def _challenge(incoming: IncomingRequest, challenges: tuple[str, ...]) -> None:
-    incoming.respond(401, headers=[("WWW-Authenticate", value) for value in challenges])
+    incoming.dismiss(401, headers=[("WWW-Authenticate", value) for value in challenges])
 
 
 def _answer_for(realm: str, values: list[str]) -> str | None:
     quoted = f'"{realm}"'.lower()
-    return next((value for value in values[:MOST_ANSWERS] if quoted in value.lower()), None)
+    return next((value for value in values[:MOST_ANSWERS] if quoted in value.lower() and _is_text(value)), None)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a name in it can be looked up: header fields may hold bytes that are none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

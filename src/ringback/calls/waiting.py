@@ -201,16 +201,16 @@ class WaitingCall:
             self._first_notify = desk.loop.call_later(FIRST_NOTIFY_SECONDS, self._decide)
 
     def _unwatched(self, reason: str) -> None:
-        if self._over or self._contacts.told:
+        if self._over:
             return
         self._live_call.note("subscription refused", reason=reason)
-        if not self._wakes:
-            self._wake_nobody()
-            return
-        if not self._desk.goes_on_unwatched:
-            self._answer(500, Outcome.SUBSCRIPTION_REFUSED, reason)
-            return
-        self._push()
+        if not self._pushed:  # it may have been, when a NOTIFY came before the answer
+            if not self._wakes:
+                self._wake_nobody()
+            elif not self._desk.goes_on_unwatched:
+                self._answer(500, Outcome.SUBSCRIPTION_REFUSED, reason)
+            else:
+                self._push()
         if not self._over:
             self._wait_at_most(min(BLIND_SECONDS, self._left()), self._deflect_blindly)
 

@@ -332,6 +332,11 @@ class WakeUps:
         live.note("pushed", pushes=len(begun))
         return begun
 
+    def rings(self, live: LiveCall) -> bool:
+        """Whether the phones ring for this Call-ID and callee already, so that `push` would send nothing."""
+        earlier = self._pushed.get((live.new.sip_call_id, live.new.callee))
+        return earlier is not None and earlier.deadline_at > self.now_ms()
+
     def over(self, live: LiveCall) -> None:
         """It has ended."""
         if self._live.pop(live.id, None) is None:

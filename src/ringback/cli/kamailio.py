@@ -30,7 +30,7 @@ def command() -> None:
 @click.option(
     "--listen",
     multiple=True,
-    default=("0.0.0.0:5060",),  # noqa: S104 - phones come from anywhere
+    default=("0.0.0.0:5060",),  # phones come from anywhere
     show_default=True,
     metavar="HOST:PORT",
     help="Where phones reach it over UDP and TCP. Repeatable.",

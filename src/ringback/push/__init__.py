@@ -34,6 +34,7 @@ from ringback.push.credentials import (
 )
 from ringback.push.farewells import PUSHKIT, Farewell, farewell_content
 from ringback.push.fcm import FcmProvider
+from ringback.push.left_calls import LeftCalls
 from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
 from ringback.push.makers import ProviderMakers, ProviderUrls
 from ringback.push.model import LocalPush, NewPush, Push
@@ -68,6 +69,7 @@ __all__ = [
     "Form",
     "Health",
     "Keep",
+    "LeftCalls",
     "LiveActivity",
     "LocalMailbox",
     "LocalProvider",

@@ -2,8 +2,8 @@
 
 `CallPushes.send` begins to send and returns. The rows (the push, and its delivery as one that is held already) go to
 the store at the same time; what became of each attempt is recorded afterwards. Another attempt comes from memory,
-until the ring time is over, and never after it. When this process dies, the delivery's lease runs out and the outbox
-finds that it is too late.
+until the ring time is over, and never after it. When this process dies, the caller is gone with it: the outbox finds
+the delivery and ends it, see `LeftCalls`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ringback.push.farewells import MISSED_MS, PUSHKIT, Farewell, farewell_conte
 from ringback.push.model import NewPush, OutgoingPush, Push
 from ringback.push.model_tokens import PushToken
 from ringback.push.reactions import Verdict
-from ringback.push.service import Pushes, delivery_of
+from ringback.push.service import CALL_CHANNEL, Pushes, delivery_of
 from ringback.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class CallPushes:
         for task in late:
             task.cancel()
         if late:
-            # Their leases run out, and the outbox of another process finds them too late.
+            # Their leases run out, and the outbox of another process ends them.
             await asyncio.wait(late)
 
     # one push ---------------------------------------------------------------------------------------------------------
@@ -372,7 +372,9 @@ class CallPushes:
         await tx.run(queries.insert_pushes, _encode([ringing.push for ringing in begun]).decode())
         deadline = begun[0].outgoing.deadline_at
         assert deadline is not None
-        deliveries = [delivery_of(ringing.push, deadline) for ringing in begun]
+        deliveries = [
+            msgspec.structs.replace(delivery_of(ringing.push, deadline), channel=CALL_CHANNEL) for ringing in begun
+        ]
         return await self._outbox.enqueue_held(tx, deliveries, deadline + _LEASE_AFTER_MS)
 
     async def _settle(self, tx: Tx, outcome: Outcome) -> None:

@@ -19,6 +19,8 @@ CHANNEL = "push"
 CAMPAIGN_CHANNEL = "campaign"
 """A lane of its own, so that a campaign to a million users delays nobody's operation."""
 CHANNELS = (CHANNEL, CAMPAIGN_CHANNEL)
+CALL_CHANNEL = "call"
+"""Call pushes, which the lane of calls sends itself; the outbox only ends what a server that stopped left behind."""
 KEPT_MS = 30 * 86_400_000
 """How long one can ask what became of a push; no delivery is tried for so long."""
 NOTHING_MORE = b"{}"

@@ -12,6 +12,7 @@ from typing import Final
 
 from ringback.protocols.sip.uri import host_port
 from ringback.sip.counters import SipCounters
+from ringback.sip.gate import Gate
 from ringback.sip.limits import Trusted
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits, SipUnreachable, Transport
 from ringback.sip.needs import Flow, Owner, Peer
@@ -22,7 +23,6 @@ _WILDCARDS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 to be recognized, not li
 _MOST_ROUTES: Final = 1_000
 _MOST_PORTS_TRIED: Final = 20
 _BACKLOG: Final = 1_024
-_HANDSHAKE_SECONDS: Final = 10.0
 
 
 class Connections:
@@ -53,7 +53,9 @@ class Connections:
         self._streams: dict[SipAddress, StreamFlow] = {}
         self._opening: dict[SipAddress, asyncio.Task[StreamFlow]] = {}
         self._accepted: Counter[str] = Counter()
+        self._accepted_of_trusted: Counter[str] = Counter()
         self._all: set[StreamFlow] = set()
+        self._gate = Gate(limits=limits, counters=counters, trusted=trusted)
         self._routes: dict[str, str] = {}
         self.places: set[str] = set()
         """What we wrote as sent-by in a Via, `host:port`."""
@@ -89,14 +91,14 @@ class Connections:
         else:
             if (transport == "tls") != (tls is not None):
                 raise ValueError("TLS, and only TLS, needs a certificate.")
-            server = await loop.create_server(
-                lambda: StreamFlow(self._owner, transport, opened_by_us=False),
-                host,
-                port,
-                ssl=tls,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
-                backlog=_BACKLOG,
-            )
+
+            def flow() -> StreamFlow:
+                return StreamFlow(self._owner, transport, opened_by_us=False)
+
+            def accepted() -> asyncio.Protocol:
+                return flow() if tls is None else self._gate.protocol(tls, flow)
+
+            server = await loop.create_server(accepted, host, port, backlog=_BACKLOG)
             self._servers.append(server)
             name = server.sockets[0].getsockname()
             bound = SipAddress(transport, str(name[0]), int(name[1]))
@@ -111,6 +113,7 @@ class Connections:
     def close(self) -> None:
         """Closes everything."""
         self.stop_listening()
+        self._gate.close()
         for task in self._opening.values():
             task.cancel()
         for stream in list(self._all):
@@ -123,8 +126,8 @@ class Connections:
     async def way_to(self, to: SipAddress) -> tuple[Flow, Peer]:
         """A flow that leads there, the next one if the first cannot be had. Raises SipUnreachable."""
         if to.transport == "udp":
-            address = (await self._resolver.addresses(to))[0]
-            return self._udp_for(address), (address, to.port)
+            flow, address = self._udp_for(await self._resolver.addresses(to))
+            return flow, (address, to.port)
         known = self._streams.get(to)
         if known is not None and not known.is_closed:
             return known, ()
@@ -144,11 +147,11 @@ class Connections:
         """The addresses of a place, best first. Raises SipUnreachable."""
         return await self._resolver.addresses(to)
 
-    def _udp_for(self, address: str) -> UdpFlow:
-        family = ":" in address
-        for flow in self._sockets:
-            if (":" in flow.local.host) == family and not flow.is_closed:
-                return flow
+    def _udp_for(self, addresses: list[str]) -> tuple[UdpFlow, str]:
+        for address in addresses:
+            for flow in self._sockets:
+                if (":" in flow.local.host) == (":" in address) and not flow.is_closed:
+                    return flow, address
         raise SipUnreachable("No UDP socket of ours reaches this address.")
 
     async def _opened(self, place: SipAddress, name: str) -> StreamFlow:
@@ -157,13 +160,18 @@ class Connections:
         if task is None:
             task = asyncio.get_running_loop().create_task(self._open(place, name))
             self._opening[place] = task
-            task.add_done_callback(lambda _: self._opening.pop(place, None))
+            task.add_done_callback(lambda done: self._settled(place, done))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():  # we are closing, not the one who asked
                 raise SipUnreachable("The endpoint is closed.") from None
             raise
+
+    def _settled(self, place: SipAddress, done: asyncio.Task[StreamFlow]) -> None:
+        del self._opening[place]
+        if not done.cancelled():
+            done.exception()  # whoever asked may be gone, and then nobody else looks at it
 
     async def _open(self, place: SipAddress, name: str) -> StreamFlow:
         loop = asyncio.get_running_loop()
@@ -184,15 +192,14 @@ class Connections:
         return flow
 
     def on_connected(self, flow: StreamFlow, *, opened_by_us: bool) -> bool:
-        """A connection is there. False: one too many."""
+        """A connection is there. False: one too many. Whoever is trusted finds room, whatever strangers do."""
         peer = flow.peer
         if not opened_by_us:
-            of_one = self._accepted[peer.host]
-            too_many = of_one >= self._limits.connections_of_one and peer.host not in self._trusted
-            if too_many or self._accepted.total() >= self._limits.connections:
+            accepted, of_one = self._of(peer)
+            if accepted[peer.host] >= of_one or accepted.total() >= self._limits.connections:
                 self._counters.refuse("connections")
                 return False
-            self._accepted[peer.host] += 1
+            accepted[peer.host] += 1
         self._all.add(flow)
         self._streams[peer] = flow
         return True
@@ -201,13 +208,20 @@ class Connections:
         """A connection is gone."""
         peer = flow.peer
         if not opened_by_us:
-            self._accepted[peer.host] -= 1
-            if not self._accepted[peer.host]:
-                del self._accepted[peer.host]
+            accepted, _ = self._of(peer)
+            accepted[peer.host] -= 1
+            if not accepted[peer.host]:
+                del accepted[peer.host]
         self._all.discard(flow)
         if self._streams.get(peer) is flow:
             del self._streams[peer]
         self._told(flow)
+
+    def _of(self, peer: SipAddress) -> tuple[Counter[str], int]:
+        """The connections that are counted with those of this address, and how many it may have."""
+        if peer.host in self._trusted:
+            return self._accepted_of_trusted, self._limits.connections
+        return self._accepted, self._limits.connections_of_one
 
     # -- who we are -------------------------------------------------------------------------------------------------
 

@@ -232,12 +232,22 @@ class SipEndpoint:
 
     # -- for sockets and connections --------------------------------------------------------------------------------
 
-    def on_data(self, data: bytes, flow: Flow, peer: Peer, source: SipAddress) -> None:
-        """A datagram, or one whole message of a stream. Never raises: one packet must not stop the loop."""
+    def on_data(self, data: bytes, flow: Flow, peer: Peer, source: SipAddress) -> bool:
+        """A datagram, or one whole message of a stream. Never raises: one packet must not stop the loop.
+
+        False when it was dropped, because that address sends too much.
+        """
+        self.counters.received += 1
+        if not source.port or (not flow.is_reliable and is_keepalive(data)):
+            return True
+        if source.host not in self.trusted and not self._buckets.take(source.host, self._loop.time()):
+            self.counters.refuse("rate")
+            return False
         try:
             self._receive(data, flow, peer, source)
         except Exception as error:  # noqa: BLE001 see above
             self._failed(error)
+        return True
 
     def on_connected(self, flow: Flow, peer: SipAddress, *, opened_by_us: bool) -> bool:
         """A connection is there. False: one too many, it is closed."""
@@ -252,12 +262,6 @@ class SipEndpoint:
         self._ways.on_lost(flow, opened_by_us=opened_by_us)
 
     def _receive(self, data: bytes, flow: Flow, peer: Peer, source: SipAddress) -> None:
-        self.counters.received += 1
-        if not source.port or (not flow.is_reliable and is_keepalive(data)):
-            return
-        if source.host not in self.trusted and not self._buckets.take(source.host, self._loop.time()):
-            self.counters.refuse("rate")
-            return
         if len(data) > self.limits.message_bytes:
             self._oversize(data, flow, peer, source)
             return

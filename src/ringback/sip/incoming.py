@@ -40,6 +40,7 @@ class IncomingRequest:
         "on_cancel",
         "on_confirmed",
         "on_unheard",
+        "promptly",
         "request",
         "source",
         "tick",
@@ -76,6 +77,9 @@ class IncomingRequest:
         """INVITE: a PRACK came, which may carry an answer to our offer."""
         self.on_unheard: Callable[[], None] | None = None
         """INVITE: nobody confirmed a reliable answer; 504 was sent. `on_cancel` is called where this is None."""
+        self.promptly = False
+        """INVITE: set in `on_request` by a handler that answers within 200 ms, with a 100 at least (RFC 3261 §17.2.1):
+        no 100 is sent for it, so that a stranger's caller may still be asked again when `dismiss` was lost."""
 
     @property
     def is_over(self) -> bool:
@@ -119,6 +123,18 @@ class IncomingRequest:
                 return True
             self._reliable.stop()
         self._answer(status, reason, headers, body, content_type)
+        return True
+
+    def dismiss(self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()) -> bool:
+        """Answers, and forgets it: a repetition is a new request. False when it was answered already.
+
+        For senders that nobody knows yet (RFC 3261 §26.3.2.4): where they say they are may be made up, so nobody there
+        is sent the same answer again and again, and a flood of them fills no table.
+        """
+        if self._machine.is_answered:
+            return False
+        self._machine.abandon()
+        self._server.dismiss(self, status, reason, headers)
         return True
 
     def respond_reliably(
@@ -206,15 +222,18 @@ class IncomingRequest:
         """The ACK to the final answer came."""
         machine = self._machine
         if isinstance(machine, ServerInvite) and machine.acknowledged(self._server.now()):
+            told = self.on_acknowledged
             self._server.moved(self)
-            if self.on_acknowledged is not None:
-                self.on_acknowledged(True)
+            if told is not None:
+                told(True)
 
     def cancelled(self, reason: str = "") -> None:
         """A CANCEL came and was answered. `reason`: its Reason."""
         self.cancel_reason = reason
-        if self.respond(487):
-            self._gone(self.on_cancel)
+        is_stranger = self.promptly and not self.was_answered
+        told = self.on_cancel
+        if (self.dismiss(487) if is_stranger else self.respond(487)) and told is not None:
+            told()
 
     def confirmed(self, prack: Request, rack: RAck) -> bool:
         """A PRACK came. False when there is nothing that it confirms."""
@@ -234,8 +253,9 @@ class IncomingRequest:
     def unheard(self) -> None:
         """Nobody confirmed a reliable answer (RFC 3262 §3)."""
         self._server.counters.refuse("unacknowledged")
-        if self.respond(504):
-            self._gone(self.on_unheard or self.on_cancel)
+        told = self.on_unheard or self.on_cancel
+        if self.respond(504) and told is not None:
+            told()
 
     def on_time(self, now: float) -> None:
         """`due` has come."""
@@ -246,11 +266,19 @@ class IncomingRequest:
             return
         if machine.state is State.TERMINATED:
             unacknowledged = isinstance(machine, ServerInvite) and not machine.is_acknowledged
+            told = self.on_acknowledged
             self._server.ended(self)
             if unacknowledged:
                 self._server.counters.refuse("unacknowledged")
-                if self.on_acknowledged is not None:
-                    self.on_acknowledged(False)
+                if told is not None:
+                    told(False)
+
+    def release(self) -> None:
+        """It has ended: whoever was to be told is let go, so that no ring of references waits for the collector."""
+        self.on_cancel = self.on_acknowledged = self.on_confirmed = self.on_unheard = None
+        if self._reliable is not None:
+            self._reliable.stop()
+            self._reliable = None
 
     def send_reliably_again(self, data: bytes) -> None:
         """One that was not confirmed yet."""
@@ -274,10 +302,6 @@ class IncomingRequest:
         self._reliable.has_body = bool(body)
         self._server.wheel.place(self._reliable)
         self._server.expects(self)
-
-    def _gone(self, told: Callable[[], None] | None) -> None:
-        if told is not None:
-            told()
 
 
 class _Reliable:

@@ -40,7 +40,7 @@ class SipLimits(msgspec.Struct, frozen=True, kw_only=True):
     messages_at_once: float = 200
     """How many of them may come in one moment."""
     connections: int = 4_096
-    """TCP and TLS connections that others opened."""
+    """TCP and TLS connections that others opened; as many more of those who are trusted."""
     connections_of_one: int = 64
     """The same, of one address that is not trusted."""
     idle_seconds: float = 900

@@ -20,8 +20,9 @@ class SipHandler(Protocol):
     """Takes the requests of others. Both are called in the loop and must not block."""
 
     def on_request(self, incoming: IncomingRequest) -> None:
-        """A new request. It may be answered now or later; an INVITE that is not answered now gets its 100 (Trying).
+        """A new request, to be answered now or later.
 
+        An INVITE that is not answered now gets its 100 (Trying), unless the handler says that it answers `promptly`.
         Repetitions, CANCEL, PRACK and the ACK to a refusal never come here. An exception is answered 500.
         """
         ...
@@ -54,8 +55,8 @@ class Owner(Protocol):
     counters: SipCounters
     wheel: Wheel
 
-    def on_data(self, data: bytes, flow: Flow, peer: Peer, source: SipAddress) -> None:
-        """A datagram, or one whole message of a stream. Never raises."""
+    def on_data(self, data: bytes, flow: Flow, peer: Peer, source: SipAddress) -> bool:
+        """A datagram, or one whole message of a stream. False when that address sends too much. Never raises."""
         ...
 
     def on_connected(self, flow: Flow, peer: SipAddress, *, opened_by_us: bool) -> bool:

@@ -144,14 +144,14 @@ class Server:
             self._refuse(prack, flow, peer, 400, malformed.reason)
             return
         invite = self._answered.get(answered_key(prack, prack.to_tag, rack.number))
-        incoming = IncomingRequest(self, prack, flow, peer, source, now=self.now())
-        self._remember(incoming, key, None)
-        # The answer goes first: what waited for the PRACK may be sent while it is looked at.
         answers = invite.reliable_answers if invite is not None else None
         if invite is None or answers is None or rack.method != "INVITE" or rack.rseq != answers.waiting:
             self.counters.refuse("unmatched_prack")
-            incoming.respond(481)
+            self._refuse(prack, flow, peer, 481)
             return
+        incoming = IncomingRequest(self, prack, flow, peer, source, now=self.now())
+        self._remember(incoming, key, None)
+        # The answer goes first: what waited for the PRACK may be sent while it is looked at.
         incoming.respond(200)
         invite.confirmed(prack, rack)
 
@@ -177,7 +177,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 whatever it is, the caller gets an answer and the loop goes on
             self._failed(error)
             incoming.respond(500)
-        if method == "INVITE" and not incoming.was_answered:
+        if method == "INVITE" and not incoming.was_answered and not incoming.promptly:
             incoming.respond(100)
 
     # -- what is refused here ---------------------------------------------------------------------------------------
@@ -247,6 +247,14 @@ class Server:
         response.headers.add("Server", self._name)
         self.send_answer(flow, peer, response.encode(), request)
 
+    def dismiss(
+        self, incoming: IncomingRequest, status: int, reason: str | None, headers: Iterable[tuple[str, str]]
+    ) -> None:
+        """It is answered like what is refused here, and forgotten."""
+        self.wheel.place(incoming)
+        self.ended(incoming)
+        self._refuse(incoming.request, incoming.flow, incoming.peer, status, reason, headers=headers)
+
     # -- for transactions -------------------------------------------------------------------------------------------
 
     def new_tag(self) -> str:
@@ -313,6 +321,7 @@ class Server:
     def ended(self, incoming: IncomingRequest) -> None:
         """It is forgotten."""
         self._settle(incoming)
+        incoming.release()
         key, _ = incoming.keys
         if key is not None and self._known.get(key) is incoming:
             del self._known[key]

@@ -16,6 +16,7 @@ from ringback.sip.needs import Owner, Peer
 _SOCKET_BUFFER: Final = 8 << 20
 _LONGEST_DATAGRAM: Final = 65_507
 _LOOK_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 1.0
 
 
 def address_of(transport: Transport, peer: Peer | None) -> SipAddress:
@@ -124,11 +125,16 @@ class StreamFlow(asyncio.Protocol):
             return
         if messages:
             self._begun_at = None
+        pinged = flooded = False
         for message in messages:
             if message is KEEPALIVE:
-                self.send(PONG)  # RFC 5626 §3.5.1
-            else:
-                self._owner.on_data(message, self, self._peer, self.peer)
+                pinged = True
+            elif not self._owner.on_data(message, self, self._peer, self.peer):
+                flooded = True
+        if pinged:
+            self.send(PONG)  # RFC 5626 §3.5.1; one for all that came together, which costs a flood more than us
+        if flooded:
+            self._pause()
 
     def eof_received(self) -> bool:
         """The other side sends nothing any more, so it hears nothing any more either."""
@@ -161,6 +167,16 @@ class StreamFlow(asyncio.Protocol):
         """Closes when everything is sent."""
         if self._transport is not None:
             self._transport.close()
+
+    def _pause(self) -> None:
+        """Nothing is read for a while: what an address sends too much waits with it, not with us."""
+        if self._transport is not None and not self._transport.is_closing() and self._transport.is_reading():
+            self._transport.pause_reading()
+            self._loop.call_later(_PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def on_time(self, now: float) -> None:
         """Looks whether anybody is still there."""
