@@ -34,7 +34,7 @@ _NOWHERE = 9  # the discard port: what is sent there is heard by nobody
 
 async def held_calls() -> list[Figure]:
     """Memory over rest while 20,000 callers wait."""
-    async with call_server(Task(folder="", subscribers=HELD, wake_seconds=300, early_media=False)) as server:
+    async with call_server(Task(folder="", subscribers=HELD + 1, wake_seconds=300, early_media=False)) as server:
         before = await server.state()
         async with waiting_calls(server.target, rate=1_000, calls=HELD, rtp_port=_NOWHERE):
             after = await server.until_waiting(HELD)
@@ -53,7 +53,7 @@ async def early_media() -> list[Figure]:
     used = 0.0
     for _ in range(ROUNDS):
         async with (
-            call_server(Task(folder="", subscribers=STREAMS, wake_seconds=120)) as server,
+            call_server(Task(folder="", subscribers=STREAMS + 1, wake_seconds=120)) as server,
             _ear() as ear,
             waiting_calls(server.target, rate=500, calls=STREAMS, rtp_port=ear.port),
         ):
@@ -75,7 +75,7 @@ async def deflection() -> list[Figure]:
     """From the REGISTER of the phone that was woken to the 302 of its caller, in the middle of everything else."""
     p99s, details = [], []
     for _ in range(ROUNDS):
-        subscribers = MIXED_STREAMS + MIXED_CALLS
+        subscribers = MIXED_STREAMS + MIXED_CALLS + 1
         async with (
             call_server(Task("", subscribers, wake_seconds=120, writes=MIXED_WRITES)) as server,
             waiting_calls(server.target, rate=200, calls=MIXED_STREAMS, rtp_port=_NOWHERE),
@@ -104,7 +104,7 @@ async def deflection() -> list[Figure]:
 
 async def _woken_calls(server: _Server) -> SipLoadResult:
     loop = asyncio.get_running_loop()
-    names = [f"u{number}" for number in range(MIXED_STREAMS, MIXED_STREAMS + MIXED_CALLS)]
+    names = [f"u{number}" for number in range(MIXED_STREAMS + 1, MIXED_STREAMS + MIXED_CALLS + 1)]
     load = SipLoad(
         ("127.0.0.1", server.port), DOMAIN, password=lambda _: PASSWORD, caller=CALLER, follows=False, expires=300
     )

@@ -63,7 +63,7 @@ async def run_sipp(
 
 @contextlib.asynccontextmanager
 async def waiting_calls(target: str, *, rate: int, calls: int, rtp_port: int) -> AsyncIterator[None]:
-    """Calls u0, u1… of example.org at `target`, and lets them wait until the context ends."""
+    """Calls u1, u2… of example.org at `target`, and lets them wait until the context ends."""
     with tempfile.TemporaryDirectory(prefix="ringback-sipp-") as folder:
         process = await asyncio.create_subprocess_exec(
             "sipp", "-sf", str(SCENARIOS / "waiting.xml"), target, "-i", "127.0.0.1", "-p", str(free_port()),

@@ -32,8 +32,9 @@ class AttemptLimiter:
         failures = self._failures.get(address)
         if failures is None:
             return False
-        oldest = self._clock.now_ms() - WINDOW_MS
-        while failures and failures[0] <= oldest:
+        now = self._clock.now_ms()
+        # What lies ahead was counted before the clock was set back: nobody waits an hour for that.
+        while failures and not now - WINDOW_MS < failures[0] <= now:
             failures.popleft()
         if not failures:
             del self._failures[address]

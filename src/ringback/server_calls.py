@@ -11,6 +11,7 @@ from ringback.calls import (
     ByNotification,
     CallRecords,
     Ending,
+    Overdue,
     PhoneNames,
     PushOnly,
     PushServices,
@@ -41,6 +42,7 @@ class CallParts:
     wake_ups: WakeUps
     push_only: PushOnly
     ending: Ending
+    overdue: Overdue
     records: CallRecords
     by_notification: ByNotification
     bindings: Bindings
@@ -52,7 +54,7 @@ class CallParts:
     def jobs(self) -> tuple[Job, ...]:
         """What a worker does from time to time."""
         return (
-            Job("calls whose process is gone", 1, self.ending.end_overdue),
+            Job("calls whose process is gone", 1, self.overdue.end),
             Job("calls long over", 60, self.ending.purge),
             Job("pushes of calls long over", 60, self.ending.purge_pushes),
             Job("bindings to be refreshed", 5, self.refresh.wake),
@@ -98,6 +100,7 @@ def wire_calls(
             wake_seconds=installation.settings.wake_seconds,
         ),
         ending=ending,
+        overdue=Overdue(clock=clock, ending=ending),
         records=CallRecords(access=access, history=tracing),
         by_notification=ByNotification(store=store, clock=clock, wake_ups=wake_ups),
         bindings=Bindings(push_tokens=push.tokens, **source),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ringback.calls import (
@@ -52,7 +54,7 @@ async def take_calls(installation: Installation, calls: CallParts) -> AsyncItera
     settings = installation.settings
     trusted = Trusted(parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"))
     async with contextlib.AsyncExitStack() as running:
-        progress = CallProgress(await _early_media(running, settings))
+        progress = CallProgress(await _early_media(running, settings), trusted)
         handler: ApplicationServer | EmbeddedServer
         if settings.sip_mode == "application-server":
             handler = _application_server(settings, calls, trusted, progress)
@@ -165,19 +167,29 @@ def _rtp_listen(settings: Settings) -> tuple[str, int]:
 async def _listen(running: contextlib.AsyncExitStack, settings: Settings, endpoint: SipEndpoint) -> list[SipAddress]:
     """UDP and TCP on one port, TLS on its own; a port in use is told before anything is taken."""
     addresses = []
-    try:
-        if settings.sip_listen:
-            host, port = parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen)
+    if settings.sip_listen:
+        host, port = parse_listen("RINGBACK_SIP_LISTEN", settings.sip_listen)
+        with _told_of("RINGBACK_SIP_LISTEN", settings.sip_listen):
             addresses += await endpoint.listen_on_both(host, port)
-        if settings.sip_tls_listen:
-            certificate = Certificate(settings.tls_certificate, settings.tls_key, protocols=())
-            watch = asyncio.create_task(certificate.watch())
-            running.callback(watch.cancel)
-            host, port = parse_listen("RINGBACK_SIP_TLS_LISTEN", settings.sip_tls_listen)
+    if settings.sip_tls_listen:
+        certificate = Certificate(settings.tls_certificate, settings.tls_key, protocols=())
+        watch = asyncio.create_task(certificate.watch())
+        running.callback(watch.cancel)
+        host, port = parse_listen("RINGBACK_SIP_TLS_LISTEN", settings.sip_tls_listen)
+        with _told_of("RINGBACK_SIP_TLS_LISTEN", settings.sip_tls_listen):
             addresses.append(await endpoint.listen("tls", host, port, ssl=certificate.context))
-    except OSError as error:
-        raise StartRefused(f"SIP cannot listen: {error.strerror or error}.", cause=error) from error
     return addresses
+
+
+@contextlib.contextmanager
+def _told_of(setting: str, value: str) -> Iterator[None]:
+    """What keeps an address from being used, in the words of the other listeners."""
+    try:
+        yield
+    except OSError as error:
+        named = isinstance(error, socket.gaierror) or not error.errno
+        reason = (error.strerror or str(error)) if named else os.strerror(error.errno or 0)
+        raise StartRefused(f"{setting}: cannot listen on {value}: {reason}.", cause=error) from error
 
 
 def _tls_to_proxy(settings: Settings) -> ssl.SSLContext | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from ringback.calls.kamailio import KamailioPlan, TlsListener, render_configuration, render_servers
+from ringback.calls import KamailioPlan, KamailioTls, render_kamailio, render_kamailio_servers
 from tests.calls.ports import free_port
 from tests.calls.programs import Program, find_program
 
@@ -142,7 +142,7 @@ async def _start_once(
     run_folder = tempfile.mkdtemp(prefix="kamailio-")  # short: a path of a Unix socket has 107 characters at most
     listener = None
     if tls is not None:
-        listener = TlsListener(f"127.0.0.1:{free_port()}", str(tls[0]), str(tls[1]), options.get("tls_ca", ""))
+        listener = KamailioTls(f"127.0.0.1:{free_port()}", str(tls[0]), str(tls[1]), options.get("tls_ca", ""))
     plan = KamailioPlan(
         listen=(f"127.0.0.1:{port or free_port()}",),
         application_servers=tuple(servers),
@@ -153,8 +153,8 @@ async def _start_once(
         **{name: value for name, value in options.items() if name != "tls_ca"},
     )
     assert not set(options) - set(msgspec.structs.asdict(plan)) - {"tls_ca"}
-    (folder / "kamailio.cfg").write_text(render_configuration(plan))
-    (folder / "application-servers.list").write_text(render_servers(plan))
+    (folder / "kamailio.cfg").write_text(render_kamailio(plan))
+    (folder / "application-servers.list").write_text(render_kamailio_servers(plan))
     command = [
         find_program("kamailio", PACKAGES), "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", run_folder,
         "-n", str(workers), "-N", "2", "-M", "16", f"--debug={debug}",

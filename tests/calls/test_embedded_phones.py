@@ -42,7 +42,8 @@ async def test_a_phone_of_sipp_is_woken_by_a_push_and_answers(scene: EmbeddedSce
         await scene.scene.pushed(token)
         await register(tmp_path, scene.address, "bob", phone.contact("bob"), **proof("bob"))
         call = await caller.finished()
-        assert (call.successful, call.statuses) == (1, [100, 401, 100, 183, 302, 180, 200, 200])
+        assert call.successful == 1
+        assert [status for status in call.statuses if status != 100] == [401, 183, 302, 180, 200, 200]
         assert call.response(183).header("Content-Type") == "application/sdp"
         assert (await phone.finished()).successful == 1
     assert (await scene.scene.record()).outcome == "DEFLECTED"
@@ -111,7 +112,9 @@ async def test_a_line_that_loses_and_doubles_one_datagram_in_ten(scene: Embedded
         said = {**ALICE, "auth_uri": f"{name}@{DOMAIN}", "callee": name}
         async with sipp(tmp_path, "caller_redirected", line.address, **said) as caller:
             await scene.scene.pushed(tokens[name])
-            made = await register(tmp_path, line.address, name, phone.contact(name), **proof(name))
+            told = proof(name)
+            told["keys"] |= {"contact": phone.contact(name), "expires": "300"}
+            made = await run_sipp(tmp_path, "register_digest_doubled", line.address, callee=name, **told)
             assert made.successful == 1
             return await caller.finished()
 

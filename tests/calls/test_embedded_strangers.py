@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ringback.protocols.sip.sdp import offer
 from tests.calls.embedded_scene import EmbeddedScene
+from tests.calls.peer import write
 from tests.calls.scene import DOMAIN
 
 BOB = f"bob@{DOMAIN}"
@@ -35,7 +37,25 @@ async def test_a_call_that_comes_again_and_again_under_one_call_id_is_pushed_as_
 ) -> None:
     (token,) = await scene.account("bob", phones=1, mobile_push_expiry=1)
     async with scene.phone("alice") as alice:
-        assert (await (await alice.call(BOB, call_id="the same")).final()).status == 480
-        again = await (await alice.call(BOB, call_id="the same")).final()
-        assert (again.status, again.get("Retry-After")) == (480, "60")
+        finals = []
+        while not finals or (finals[-1].get("Retry-After") == "" and len(finals) < 5):
+            # One that comes while the phone still rings is not refused, and not pushed either.
+            finals.append(await (await alice.call(BOB, call_id="the same")).final())
+        assert {final.status for final in finals} == {480}
+        assert finals[-1].get("Retry-After") == "60"
         assert len(await scene.scene.pushed(token)) == 1
+
+
+@pytest.mark.parametrize(("listens_at", "told"), [("127.0.0.1", "application/sdp"), ("127.0.0.77", "")])
+async def test_a_subscriber_hears_the_prompt_where_it_calls_from_and_sends_it_to_nobody_else(
+    scene: EmbeddedScene, listens_at: str, told: str
+) -> None:
+    await scene.account("bob", phones=1)
+    async with scene.phone("alice") as alice:
+        asked = await alice.call(BOB, proven=False)
+        fields = dict(asked.fields)
+        fields["Authorization"] = alice.authorization(await asked.answer(401), "INVITE", asked.uri)
+        fields |= {"CSeq": "99 INVITE", "Via": fields["Via"] + "again", "Content-Type": "application/sdp"}
+        body = offer(listens_at, 40_000, 1).decode()
+        alice.peer.send(write(f"INVITE {asked.uri} SIP/2.0", list(fields.items()), body), alice.server)
+        assert (await asked.answer(183)).get("Content-Type") == told

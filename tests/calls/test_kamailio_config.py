@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from ringback.calls.kamailio import (
-    Credential,
+from ringback.calls import (
+    KamailioCredential,
     KamailioPlan,
-    TlsListener,
-    render_configuration,
-    render_servers,
-    secret_lines,
+    KamailioTls,
+    kamailio_secret_lines,
+    render_kamailio,
+    render_kamailio_servers,
 )
 from ringback.errors import StartRefused
 from ringback.testing.certificates import Authority
 from tests.calls.kamailio import PACKAGES
 from tests.calls.programs import find_program
 
-CREDENTIAL = Credential("http://127.0.0.1:8081", "kamailio", "s-E_c.r~et")
+CREDENTIAL = KamailioCredential("http://127.0.0.1:8081", "kamailio", "s-E_c.r~et")
 BASE: dict[str, Any] = {
     "listen": ("127.0.0.1:5160",),
     "domains": ("example.com",),
@@ -50,7 +50,7 @@ SETS: dict[str, dict[str, Any]] = {
     "gateways and every call": {"trusted": ("10.0.0.0/8", "192.0.2.7"), "every_call": True},
     "a public address": {
         "advertise": "203.0.113.7:5060",
-        "credential": Credential("https://in.example:8081", "k", "p", "/ca.pem"),
+        "credential": KamailioCredential("https://in.example:8081", "k", "p", "/ca.pem"),
     },
 }  # fmt: skip
 
@@ -58,7 +58,7 @@ SETS: dict[str, dict[str, Any]] = {
 def check(folder: Path, plan: KamailioPlan) -> str:
     """What `kamailio -c` says; fails when it refuses or warns."""
     folder.mkdir(exist_ok=True)
-    (folder / "kamailio.cfg").write_text(render_configuration(plan))
+    (folder / "kamailio.cfg").write_text(render_kamailio(plan))
     done = subprocess.run(
         [find_program("kamailio", PACKAGES), "-c", "-f", folder / "kamailio.cfg"],
         capture_output=True,
@@ -83,7 +83,7 @@ def test_kamailio_takes_a_tls_listener(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     files = authority.server()
     for ca_file in ("", str(authority.file)):
-        tls = TlsListener("127.0.0.1:5161", str(files.certificate), str(files.key), ca_file)
+        tls = KamailioTls("127.0.0.1:5161", str(files.certificate), str(files.key), ca_file)
         assert "tls: 127.0.0.1" in check(tmp_path, KamailioPlan(**BASE, tls=tls))
 
 
@@ -100,37 +100,39 @@ def test_kamailio_takes_a_tls_listener(tmp_path: Path) -> None:
         {"trusted": ("nobody",)},
         {"realm": 'a"b'},
         {"digest": "MD4"},
-        {"credential": Credential("http://127.0.0.1:8081", "kamailio", "pass@word")},
-        {"credential": Credential("http://127.0.0.1:8081", "kamai/lio", "password")},
-        {"credential": Credential("ftp://127.0.0.1:8081", "kamailio", "password")},
-        {"credential": Credential("http://127.0.0.1:8081/x", "kamailio", "password")},
+        {"credential": KamailioCredential("http://127.0.0.1:8081", "kamailio", "pass@word")},
+        {"credential": KamailioCredential("http://127.0.0.1:8081", "kamai/lio", "password")},
+        {"credential": KamailioCredential("ftp://127.0.0.1:8081", "kamailio", "password")},
+        {"credential": KamailioCredential("http://127.0.0.1:8081/x", "kamailio", "password")},
     ],
 )
 def test_what_cannot_be_written_is_refused_and_never_shows_a_password(wrong: dict[str, Any]) -> None:
     with pytest.raises(StartRefused) as refused:
-        render_configuration(KamailioPlan(**{**BASE, **wrong}))
+        render_kamailio(KamailioPlan(**{**BASE, **wrong}))
     assert "pass@word" not in refused.value.message
 
 
 @pytest.mark.parametrize("wrong", [(), ("127.0.0.1",), ("127.0.0.1:5070;transport=sctp",), ("127.0.0.1:5070 8",)])
 def test_an_application_server_that_is_no_address_is_refused(wrong: tuple[str, ...]) -> None:
     with pytest.raises(StartRefused):
-        render_servers(KamailioPlan(**{**BASE, "application_servers": wrong}))
+        render_kamailio_servers(KamailioPlan(**{**BASE, "application_servers": wrong}))
 
 
 def test_passwords_are_on_marked_lines_only_and_that_of_the_subscription_is_not_there_at_all() -> None:
     plan = KamailioPlan(**BASE, subscriber="ringback", subscriber_password="in-the-clear")
-    text = render_configuration(plan)
+    text = render_kamailio(plan)
     lines = text.splitlines()
     assert "in-the-clear" not in text
-    assert [number for number, line in enumerate(lines, 1) if CREDENTIAL.password in line] == secret_lines(text)[:1]
-    assert len(secret_lines(text)) == 3
+    assert [number for number, line in enumerate(lines, 1) if CREDENTIAL.password in line] == kamailio_secret_lines(
+        text
+    )[:1]
+    assert len(kamailio_secret_lines(text)) == 3
 
 
 def test_the_same_plan_gives_the_same_text_so_that_a_new_file_ends_no_call() -> None:
-    assert render_configuration(KamailioPlan(**BASE)) == render_configuration(KamailioPlan(**BASE))
-    other = {**BASE, "credential": Credential("http://127.0.0.1:8081", "kamailio", "another")}
-    assert render_configuration(KamailioPlan(**other)) != render_configuration(KamailioPlan(**BASE))
+    assert render_kamailio(KamailioPlan(**BASE)) == render_kamailio(KamailioPlan(**BASE))
+    other = {**BASE, "credential": KamailioCredential("http://127.0.0.1:8081", "kamailio", "another")}
+    assert render_kamailio(KamailioPlan(**other)) != render_kamailio(KamailioPlan(**BASE))
 
 
 # the command ----------------------------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ def test_the_command_writes_both_files_for_their_owner_alone(tmp_path: Path, cre
     assert f'"{servers}"' in text
     assert '"100000"' in text, "the wake-up's time and 10 s"
     assert "s-E_c.r~et" not in done.stdout
-    assert ", ".join(map(str, secret_lines(text))) in done.stdout
+    assert ", ".join(map(str, kamailio_secret_lines(text))) in done.stdout
     checked = subprocess.run(
         [find_program("kamailio", PACKAGES), "-c", "-f", written], capture_output=True, check=False, timeout=60
     )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ringback.calls.kamailio import Credential
+from ringback.calls import KamailioCredential
 from ringback.directory import NewSubscriber
 from ringback.principal import Principal
 from ringback.testing.certificates import Authority
@@ -56,7 +56,7 @@ class Front(NamedTuple):
 @contextlib.asynccontextmanager
 async def started(folder: Path, served: Served, **plan: Any) -> AsyncIterator[Front]:
     created = await served.installation.store.write(served.rooms.access.create_user, BY, "kamailio", "sip-proxy")
-    credential = Credential(served.internal, "kamailio", created.password)
+    credential = KamailioCredential(served.internal, "kamailio", created.password)
     async with (
         ScriptedServer.start() as server,
         Kamailio.start(folder, [server.address], credential=credential, **plan) as proxy,

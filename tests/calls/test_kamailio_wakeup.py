@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ringback.calls.kamailio import Credential
+from ringback.calls import KamailioCredential
 from ringback.testing.certificates import Authority
 from tests.calls.baresip import baresip
 from tests.calls.kamailio import Kamailio
@@ -54,7 +54,7 @@ async def whole(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Whole]:
                 [scene.address],
                 port=port,
                 tls=(files.certificate, files.key),
-                credential=Credential(scene.served.internal, "kamailio", created.password),
+                credential=KamailioCredential(scene.served.internal, "kamailio", created.password),
                 subscriber="ringback",
                 subscriber_password="of servers",
             )

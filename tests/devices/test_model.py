@@ -45,6 +45,15 @@ def test_attempts_slide_over_a_minute(clock: ManualClock) -> None:
     assert not limiter.is_exhausted("192.0.2.1")
 
 
+def test_a_clock_that_is_set_back_locks_nobody_out(clock: ManualClock) -> None:
+    limiter = AttemptLimiter(clock=clock, per_minute=1)
+    limiter.count_failure("192.0.2.1")
+    clock.advance(-3600)
+    assert not limiter.is_exhausted("192.0.2.1")
+    limiter.count_failure("192.0.2.1")
+    assert limiter.is_exhausted("192.0.2.1")
+
+
 def test_attempts_are_remembered_for_a_bounded_number_of_addresses(clock: ManualClock) -> None:
     limiter = AttemptLimiter(clock=clock, per_minute=1)
     for number in range(10_001):

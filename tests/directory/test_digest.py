@@ -86,6 +86,17 @@ async def test_what_was_overheard_before_a_restart_is_worth_nothing_after_it(sma
     assert (await small.check(asked)).outcome == "stale"
 
 
+async def test_a_clock_that_is_set_back_locks_nobody_out(small: Room) -> None:
+    used = small.challenge()
+    assert (await small.check(used)).outcome == "proven"
+    for step in (-3600, 1, 7200, 1, -3600, 301):
+        small.clock.advance(step)
+        asked = small.challenge()
+        assert (await small.check(asked)).outcome == "proven", f"after {step} s"
+        assert (await small.check(asked)).outcome == "stale", "it was used"
+        assert (await small.check(used)).outcome == "stale", "so was this one"
+
+
 async def test_nonces_of_others_are_not_looked_at(small: Room) -> None:
     for nonce in ("", "AAAA", "a" * 43, "ä", "%%%%", small.challenge("example.com").partition('nonce="')[2][:43]):
         asked = f'Digest realm="{REALM}", nonce="{nonce}", algorithm=SHA-256, qop="auth"'

@@ -8,7 +8,7 @@ import pytest
 
 from ringback.sip import IncomingRequest
 from tests.sip.conftest import SHORT, MakeEndpoint, MakePeer
-from tests.sip.peers import Handler, write
+from tests.sip.peers import Handler, until, write
 
 
 def challenge(incoming: IncomingRequest) -> None:
@@ -32,7 +32,27 @@ async def test_what_is_dismissed_is_answered_once_and_a_repetition_in_the_same_w
     assert len(peer.raw) == 1, "the address may be made up: it is not sent the same again and again"
     peer.send(write(method))
     await peer.copies(refusal, 2)
-    assert len(handler.requests) == 2
+    assert len(handler.requests) == 1
+
+
+async def test_a_flood_of_those_who_are_dismissed_costs_bounded_memory(
+    make_endpoint: MakeEndpoint, peer_of: MakePeer
+) -> None:
+    handler = Handler(challenge)
+    endpoint = make_endpoint(handler, timers=SHORT)
+    peer = await peer_of(await endpoint.listen("udp", "127.0.0.1", 0))
+    first = write("REGISTER", branch="z9hG4bKfirst", call_id="first")
+    peer.send(first)
+    await until(lambda: handler.requests)
+    number = 0
+    while len(handler.requests) <= 2_000:
+        peer.send(write("REGISTER", branch=f"z9hG4bK{number}", call_id=str(number)))
+        number += 1
+        await asyncio.sleep(0)
+    seen = len(handler.requests)
+    peer.send(first)
+    await until(lambda: len(handler.requests) > seen)  # forgotten, so it is new
+    assert endpoint.transactions == 0
 
 
 async def test_a_handler_that_answers_promptly_sends_its_100_by_itself(

@@ -127,6 +127,14 @@ def test_a_bucket_fills_again() -> None:
     assert all(Buckets(0, 0).take("a", 0.0) for _ in range(1000))
 
 
+def test_whoever_has_a_network_of_ipv6_has_one_bucket() -> None:
+    buckets = Buckets(1.0, 2.0)
+    found = [buckets.take(f"2001:db8::{number:x}", 0.0) for number in range(1, 5)]
+    assert found == [True, True, False, False]
+    assert buckets.take("2001:db8:0:1::1", 0.0)
+    assert buckets.take("fe80::1%eth0", 0.0)
+
+
 def test_a_flood_from_many_addresses_costs_bounded_memory() -> None:
     buckets = Buckets(1.0, 1.0)
     for number in range(30_000):

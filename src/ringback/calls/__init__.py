@@ -14,7 +14,17 @@ from ringback.calls.by_notification import ByNotification
 from ringback.calls.early_media import EarlyMedia
 from ringback.calls.embedded import ANSWERS, EmbeddedServer, EmbeddedSettings
 from ringback.calls.ending import Ending
+from ringback.calls.kamailio import (
+    KAMAILIO_SERVERS_FILE,
+    KamailioCredential,
+    KamailioPlan,
+    KamailioTls,
+    kamailio_secret_lines,
+    render_kamailio,
+    render_kamailio_servers,
+)
 from ringback.calls.model import MODES, CallsWanted, Considered, NewCall, Outcome, Reach
+from ringback.calls.overdue import Overdue
 from ringback.calls.progress import CallProgress
 from ringback.calls.prompts import Prompts
 from ringback.calls.purrs import PhoneNames
@@ -32,6 +42,7 @@ from ringback.calls.wakeups import LiveCall, WakeUps
 
 __all__ = [
     "ANSWERS",
+    "KAMAILIO_SERVERS_FILE",
     "MODES",
     "ApplicationServer",
     "ApplicationServerSettings",
@@ -46,10 +57,14 @@ __all__ = [
     "EmbeddedServer",
     "EmbeddedSettings",
     "Ending",
+    "KamailioCredential",
+    "KamailioPlan",
+    "KamailioTls",
     "Lifetimes",
     "LiveCall",
     "NewCall",
     "Outcome",
+    "Overdue",
     "PhoneNames",
     "Prompts",
     "PushOnly",
@@ -60,6 +75,9 @@ __all__ = [
     "Registrar",
     "SipProof",
     "WakeUps",
+    "kamailio_secret_lines",
+    "render_kamailio",
+    "render_kamailio_servers",
     "show_call",
     "show_call_item",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ringback.calls import queries
+from ringback.calls import metrics, queries
 from ringback.calls.model import CallPush, CallRow, Outcome, farewell_of
 from ringback.calls.recording import changed_channel, event_of, holder_channel
 from ringback.calls.wakeups import number_of
@@ -74,12 +74,9 @@ class Ending:
         before = self._clock.now_ms() - OVERDUE_MS
         rows = await tx.all(queries.overdue_calls, before, min(limit, 20))
         for row in rows:
-            if row.mode != "push-only":
-                await self.end(tx, row, Outcome.LOST, _DIED, tell=True)
-            elif row.registered_at is None:
-                await self.end(tx, row, Outcome.TIMEOUT, _TIMED_OUT, tell=True)
-            else:
-                await self.end(tx, row, Outcome.DEFLECTED, "", tell=True)
+            outcome, reason = _end_of(row)
+            await self.end(tx, row, outcome, reason, tell=True)
+            metrics.outcomes.labels(row.mode, outcome).inc()  # whoever held it does not any more
         return limit if len(rows) == min(limit, 20) else len(rows)
 
     async def purge(self, tx: Tx, limit: int) -> int:
@@ -105,6 +102,13 @@ class Ending:
             if target is not None and pushed.push_id != spared:
                 found.append(_farewell(row, pushed, target, farewell, max(row.deadline_at, now + _FAREWELL_MS)))
         return found
+
+
+def _end_of(row: CallRow) -> tuple[Outcome, str]:
+    """How a call ended that is overdue; what is pushed for others goes on without us."""
+    if row.mode != "push-only":
+        return Outcome.LOST, _DIED
+    return (Outcome.TIMEOUT, _TIMED_OUT) if row.registered_at is None else (Outcome.DEFLECTED, "")
 
 
 def _told_at(pushed: CallPush, tokens: Iterable[PushToken]) -> PushToken | None:

@@ -19,7 +19,7 @@ from ringback.errors import StartRefused
 TABLES = "/usr/share/kamailio/dbtext/kamailio"
 """Empty tables that Debian's Kamailio brings; its presence modules want to see some when they start."""
 SUBSCRIBER_REALM = "application-servers"
-SERVERS_FILE = "ringback-application-servers.list"
+KAMAILIO_SERVERS_FILE = "ringback-application-servers.list"
 DIGESTS = ("MD5", "SHA-256")
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):([0-9]{1,5})")
@@ -33,7 +33,7 @@ _SECRETS = frozenset({"RB_RINGBACK", "RB_MARK", "RB_SUBSCRIBER_HA1"})
 _MAX_PORT = 65_535
 
 
-class Credential(msgspec.Struct, frozen=True):
+class KamailioCredential(msgspec.Struct, frozen=True):
     """How Kamailio proves to Ringback who it is: a system user of the role `sip-proxy`.
 
     `url`: of the internal listener. `ca_file`: PEM certificates that it is trusted by, where the system's do not do.
@@ -45,7 +45,7 @@ class Credential(msgspec.Struct, frozen=True):
     ca_file: str = ""
 
 
-class TlsListener(msgspec.Struct, frozen=True):
+class KamailioTls(msgspec.Struct, frozen=True):
     """Where phones connect with TLS. `ca_file`: whom the certificates of application servers must be from; "" = any."""
 
     listen: str
@@ -66,9 +66,9 @@ class KamailioPlan(msgspec.Struct, frozen=True, kw_only=True):
     listen: tuple[str, ...]
     domains: tuple[str, ...]
     application_servers: tuple[str, ...]
-    credential: Credential | None
+    credential: KamailioCredential | None
     advertise: str = ""
-    tls: TlsListener | None = None
+    tls: KamailioTls | None = None
     trusted: tuple[str, ...] = ()
     realm: str = ""
     digest: str = "MD5"
@@ -81,17 +81,17 @@ class KamailioPlan(msgspec.Struct, frozen=True, kw_only=True):
     loop_port: int = 5066
     memory_megabytes: int = 512
     run_folder: str = "/run/kamailio"
-    servers_file: str = f"/etc/kamailio/{SERVERS_FILE}"
+    servers_file: str = f"/etc/kamailio/{KAMAILIO_SERVERS_FILE}"
     tables: str = TABLES
 
 
-def render_configuration(plan: KamailioPlan) -> str:
+def render_kamailio(plan: KamailioPlan) -> str:
     """The kamailio.cfg of `plan`; the line before a secret says so. Raises StartRefused with what cannot be written."""
     body = Path(__file__).with_suffix(".cfg").read_text("utf-8")
     return "\n".join([*_head(plan), "", body])
 
 
-def render_servers(plan: KamailioPlan) -> str:
+def render_kamailio_servers(plan: KamailioPlan) -> str:
     """The file of the application servers, in the form of Kamailio's dispatcher module. Raises StartRefused."""
     if not plan.application_servers:
         raise StartRefused("There is no application server: name one, or set RINGBACK_SIP_LISTEN.")
@@ -103,7 +103,7 @@ def render_servers(plan: KamailioPlan) -> str:
     ])  # fmt: skip
 
 
-def secret_lines(text: str) -> list[int]:
+def kamailio_secret_lines(text: str) -> list[int]:
     """The numbers of the lines of a configuration that are secrets."""
     return [number for number, line in enumerate(text.splitlines(), 2) if line == _MARKED]
 

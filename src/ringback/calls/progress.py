@@ -8,7 +8,7 @@ from ringback.protocols.sip.sdp import audio_of
 from ringback.sip import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from ringback.protocols.sip.message import Request
     from ringback.protocols.sip.sdp import Audio
@@ -48,10 +48,15 @@ class Playing(Protocol):
 
 
 class CallProgress:
-    """Without `playing` there is no early media."""
+    """Without `playing` there is no early media.
 
-    def __init__(self, playing: Playing | None) -> None:
+    `trusted`: peers whose callers may listen anywhere. Everybody else is sent packets only to the address that the call
+    came from, so that no subscriber can have us send them to somebody who never asked.
+    """
+
+    def __init__(self, playing: Playing | None, trusted: Container[str]) -> None:
         self._playing = playing
+        self._trusted = trusted
 
     def begin(self, incoming: IncomingRequest, prompt: str | None, *, loop: bool | None) -> Callable[[], None]:
         """Answers 183, reliably where the caller wants that; what it returns ends the early media.
@@ -71,13 +76,25 @@ class CallProgress:
             return None
         request = incoming.request
         if request.body:
-            return self._playing.begin(request.body, prompt, loop=loop) if _has_sdp(request) else None
+            if not _has_sdp(request) or not self._may_listen(incoming, audio_of(request.body)):
+                return None
+            return self._playing.begin(request.body, prompt, loop=loop)
         if not incoming.takes_reliable:
             return None
         stream = self._playing.offer(prompt, loop=loop)
         if stream is not None:
-            incoming.on_confirmed = lambda prack: stream.play(audio_of(prack.body) if _has_sdp(prack) else None)
+            incoming.on_confirmed = lambda prack: stream.play(self._answer_in(prack, incoming))
         return stream
+
+    def _answer_in(self, prack: Request, incoming: IncomingRequest) -> Audio | None:
+        audio = audio_of(prack.body) if _has_sdp(prack) else None
+        return audio if self._may_listen(incoming, audio) else None
+
+    def _may_listen(self, incoming: IncomingRequest, audio: Audio | None) -> bool:
+        caller = incoming.source.host
+        if audio is None or audio.remote is None or caller in self._trusted:
+            return True
+        return audio.remote[0] == caller.partition("%")[0]
 
 
 def _has_sdp(request: Request) -> bool:

@@ -30,8 +30,12 @@ class PushRate:
     def take(self, callee: str) -> bool:
         """Whether a call to this callee may be pushed now; it counts as pushed then."""
         now = self._clock.now_ms()
-        full_at = max(now, self._full_at.get(callee, now)) + self._step_ms
-        if full_at > now + WINDOW_MS + 0.5:  # half a millisecond for rounding
+        latest = now + WINDOW_MS + 0.5  # half a millisecond for rounding
+        known = self._full_at.get(callee, now)
+        if known > latest:  # the clock was set back since
+            known = now
+        full_at = max(now, known) + self._step_ms
+        if full_at > latest:
             return False
         self._full_at[callee] = full_at
         self._full_at.move_to_end(callee)

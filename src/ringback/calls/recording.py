@@ -64,6 +64,7 @@ class Recorder:
         self._writer: asyncio.Task[None] | None = None
         self._asked: dict[str, LiveCall] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._is_away = False
 
     def changed(self, live: LiveCall) -> None:
         """The call has begun, goes on or has ended: what it is then will be written."""
@@ -118,12 +119,17 @@ class Recorder:
         try:
             await self._store.write(write_batch, batch, self._events)
         except RingbackError as error:
-            logger.warning("records of calls wait for the database: %s", error)
             self._put_back(taken)
+            if not self._is_away:  # said once, not at every attempt
+                logger.warning("records of calls wait for the database: %s", error)
+            self._is_away = True
             return False
         except Exception:
             logger.exception("records of %d calls cannot be written", len(taken))
             metrics.not_recorded.inc(len(taken))
+        if self._is_away:
+            self._is_away = False
+            logger.warning("records of calls are written again")
         for live in taken:
             live.stored = True
         for row in batch.pushes:

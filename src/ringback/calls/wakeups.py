@@ -125,7 +125,7 @@ class LiveCall:
         if self.registered_at is None:
             self.registered_at = self._wake_ups.now_ms()
             if self.pushed_at is not None:
-                seconds = (self.registered_at - self.pushed_at) / 1000
+                seconds = max(0, self.registered_at - self.pushed_at) / 1000  # less than none: the clock was set back
                 metrics.push_to_register_seconds.labels(self.new.mode).observe(seconds)
             self._wake_ups.changed(self)
 
@@ -345,7 +345,7 @@ class WakeUps:
         metrics.in_flight.labels(mode).dec()
         metrics.outcomes.labels(mode, live.outcome).inc()
         if live.outcome is Outcome.DEFLECTED and live.ended_at is not None:
-            metrics.wake_seconds.labels(mode).observe((live.ended_at - live.started_at) / 1000)
+            metrics.wake_seconds.labels(mode).observe(max(0, live.ended_at - live.started_at) / 1000)
         self._recorder.changed(live)
 
     def _take_in(self, live: LiveCall) -> None:

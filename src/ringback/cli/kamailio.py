@@ -68,25 +68,30 @@ def config(*, output: str, **options: Any) -> None:
 
     Beside it the list of application servers is written. Both files are readable by their owner alone.
     """
-    from ringback.calls.kamailio import SERVERS_FILE, render_configuration, render_servers, secret_lines
+    from ringback.calls import (
+        KAMAILIO_SERVERS_FILE,
+        kamailio_secret_lines,
+        render_kamailio,
+        render_kamailio_servers,
+    )
 
     folder = Path("/etc/kamailio") if output == "-" else Path(output).absolute().parent
-    plan = _plan(options, str(folder / SERVERS_FILE))
-    text, servers = render_configuration(plan), render_servers(plan)
+    plan = _plan(options, str(folder / KAMAILIO_SERVERS_FILE))
+    text, servers = render_kamailio(plan), render_kamailio_servers(plan)
     if output == "-":
         click.echo(text, nl=False)
-        click.echo(f"\n# {SERVERS_FILE}, a file of its own:")
+        click.echo(f"\n# {KAMAILIO_SERVERS_FILE}, a file of its own:")
         click.echo("".join(f"#   {line}\n" for line in servers.splitlines()), nl=False)
         return
     _write(Path(output), text)
-    _write(folder / SERVERS_FILE, servers)
-    click.echo(f"configuration        {output}\napplication servers  {folder / SERVERS_FILE}")
-    secrets = ", ".join(str(number) for number in secret_lines(text))
+    _write(folder / KAMAILIO_SERVERS_FILE, servers)
+    click.echo(f"configuration        {output}\napplication servers  {folder / KAMAILIO_SERVERS_FILE}")
+    secrets = ", ".join(str(number) for number in kamailio_secret_lines(text))
     click.echo(f"secret lines         {secrets or 'none'}\ntry it               kamailio -c -f {output}")
 
 
 def _plan(options: dict[str, Any], servers_file: str) -> Any:
-    from ringback.calls.kamailio import KamailioPlan
+    from ringback.calls import KamailioPlan
     from ringback.settings import load_settings
 
     settings, _ = load_settings()
@@ -115,7 +120,7 @@ def _plan(options: dict[str, Any], servers_file: str) -> Any:
 
 
 def _credential(options: dict[str, Any], settings: Any) -> Any:
-    from ringback.calls.kamailio import Credential
+    from ringback.calls import KamailioCredential
 
     file: Path | None = options["credential_file"]
     if file is None:
@@ -127,11 +132,11 @@ def _credential(options: dict[str, Any], settings: Any) -> Any:
     except msgspec.MsgspecError as error:
         raise click.UsageError(f"{file} is not what `ringback admin create-user … --json` prints.") from error
     url = options["internal_url"] or settings.internal_base
-    return Credential(url.rstrip("/"), user.username, user.password, _path(options["internal_ca"]))
+    return KamailioCredential(url.rstrip("/"), user.username, user.password, _path(options["internal_ca"]))
 
 
 def _tls(options: dict[str, Any], settings: Any) -> Any:
-    from ringback.calls.kamailio import TlsListener
+    from ringback.calls import KamailioTls
 
     if options["tls_listen"] is None:
         return None
@@ -139,7 +144,7 @@ def _tls(options: dict[str, Any], settings: Any) -> Any:
     key = _path(options["tls_key"] or settings.tls_key)
     if not certificate or not key:
         raise click.UsageError("--tls-listen needs --tls-certificate and --tls-key.")
-    return TlsListener(options["tls_listen"], certificate, key, _path(options["tls_ca"]))
+    return KamailioTls(options["tls_listen"], certificate, key, _path(options["tls_ca"]))
 
 
 def _path(file: Path | str | None) -> str:

@@ -169,8 +169,15 @@ class DigestGuard:
     # nonces -----------------------------------------------------------------------------------------------------------
 
     def _new_nonce(self, realm: str, address: str) -> str:
-        head = self._clock.now_ms().to_bytes(_TIME, "big") + self._randomness.bytes(_SALT) + self._hint(address)
+        head = self._now().to_bytes(_TIME, "big") + self._randomness.bytes(_SALT) + self._hint(address)
         return base64.urlsafe_b64encode(head + self._mac(head, realm)).rstrip(b"=").decode("ascii")
+
+    def _now(self) -> int:
+        """The time, but never before the oldest nonce that is taken: nobody is locked out by a clock that is set back.
+
+        Until the clock has caught up no nonce grows older; what was used once is refused all the same.
+        """
+        return max(self._clock.now_ms(), self._oldest)
 
     def _open_nonce(self, text: str, realm: str) -> bytes | None:
         """The nonce, or None when we did not make it or it may not be used any more."""
@@ -183,7 +190,7 @@ class DigestGuard:
             return None
         made_at = _made_at(nonce)
         # Another machine's clock may be a little ahead.
-        is_fresh = abs(self._clock.now_ms() - made_at) < NONCE_MS
+        is_fresh = abs(self._now() - made_at) < NONCE_MS
         return nonce if is_fresh and (made_at >= self._oldest or nonce in self._uses) else None
 
     def _is_first_use(self, nonce: bytes, count: int) -> bool:
@@ -203,7 +210,7 @@ class DigestGuard:
         return True
 
     def _forget_old_uses(self) -> None:
-        too_old = self._clock.now_ms() - NONCE_MS
+        too_old = self._now() - NONCE_MS
         while self._uses:
             first = next(iter(self._uses))
             if _made_at(first) > too_old and len(self._uses) <= MAX_USES:

@@ -13,7 +13,7 @@ from typing import Final
 from ringback.protocols.sip.uri import host_port
 from ringback.sip.counters import SipCounters
 from ringback.sip.gate import Gate
-from ringback.sip.limits import Trusted
+from ringback.sip.limits import Trusted, sender_of
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits, SipUnreachable, Transport
 from ringback.sip.needs import Flow, Owner, Peer
 from ringback.sip.resolve import Resolver
@@ -92,11 +92,11 @@ class Connections:
             if (transport == "tls") != (tls is not None):
                 raise ValueError("TLS, and only TLS, needs a certificate.")
 
-            def flow() -> StreamFlow:
+            def make() -> StreamFlow:
                 return StreamFlow(self._owner, transport, opened_by_us=False)
 
             def accepted() -> asyncio.Protocol:
-                return flow() if tls is None else self._gate.protocol(tls, flow)
+                return make() if tls is None else self._gate.protocol(tls, make)
 
             server = await loop.create_server(accepted, host, port, backlog=_BACKLOG)
             self._servers.append(server)
@@ -195,11 +195,11 @@ class Connections:
         """A connection is there. False: one too many. Whoever is trusted finds room, whatever strangers do."""
         peer = flow.peer
         if not opened_by_us:
-            accepted, of_one = self._of(peer)
-            if accepted[peer.host] >= of_one or accepted.total() >= self._limits.connections:
+            accepted, sender, of_one = self._of(peer)
+            if accepted[sender] >= of_one or accepted.total() >= self._limits.connections:
                 self._counters.refuse("connections")
                 return False
-            accepted[peer.host] += 1
+            accepted[sender] += 1
         self._all.add(flow)
         self._streams[peer] = flow
         return True
@@ -208,20 +208,20 @@ class Connections:
         """A connection is gone."""
         peer = flow.peer
         if not opened_by_us:
-            accepted, _ = self._of(peer)
-            accepted[peer.host] -= 1
-            if not accepted[peer.host]:
-                del accepted[peer.host]
+            accepted, sender, _ = self._of(peer)
+            accepted[sender] -= 1
+            if not accepted[sender]:
+                del accepted[sender]
         self._all.discard(flow)
         if self._streams.get(peer) is flow:
             del self._streams[peer]
         self._told(flow)
 
-    def _of(self, peer: SipAddress) -> tuple[Counter[str], int]:
-        """The connections that are counted with those of this address, and how many it may have."""
+    def _of(self, peer: SipAddress) -> tuple[Counter[str], str, int]:
+        """The connections that are counted with those of this address, under which name, and how many it may have."""
         if peer.host in self._trusted:
-            return self._accepted_of_trusted, self._limits.connections
-        return self._accepted, self._limits.connections_of_one
+            return self._accepted_of_trusted, peer.host, self._limits.connections
+        return self._accepted, sender_of(peer.host), self._limits.connections_of_one
 
     # -- who we are -------------------------------------------------------------------------------------------------
 

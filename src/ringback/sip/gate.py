@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from ringback.sip.counters import SipCounters
-from ringback.sip.limits import Trusted
+from ringback.sip.limits import Trusted, sender_of
 from ringback.sip.model import SipLimits
 from ringback.sip.transports import StreamFlow, address_of
 
@@ -45,7 +45,8 @@ class Gate:
 
     def take(self, host: str, handshake: Callable[[], asyncio.Task[None]]) -> bool:
         """Whether this one may try; if so, until the handshake is over."""
-        if host not in self._trusted and (
+        is_trusted, host = host in self._trusted, sender_of(host)
+        if not is_trusted and (
             self._waiting[host] >= self._limits.connections_of_one or self.waiting >= self._limits.connections
         ):
             self._counters.refuse("connections")
@@ -97,7 +98,7 @@ class _Waiting(asyncio.Protocol):
                 await asyncio.sleep(0)
             inside = cast("asyncio.BufferedProtocol", stream.get_protocol())
             while early and not stream.is_closing():
-                room = inside.get_buffer(len(early))
+                room = memoryview(inside.get_buffer(len(early)))
                 count = min(len(room), len(early))
                 room[:count] = early[:count]
                 inside.buffer_updated(count)

@@ -126,10 +126,11 @@ class IncomingRequest:
         return True
 
     def dismiss(self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()) -> bool:
-        """Answers, and forgets it: a repetition is a new request. False when it was answered already.
+        """Answers, and forgets it. False when it was answered already.
 
         For senders that nobody knows yet (RFC 3261 §26.3.2.4): where they say they are may be made up, so nobody there
-        is sent the same answer again and again, and a flood of them fills no table.
+        is sent the same answer again and again, and a flood of them fills no table. A repetition gets the same words
+        as long as few others came; later it is a new request.
         """
         if self._machine.is_answered:
             return False

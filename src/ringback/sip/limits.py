@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
 _MOST_REMEMBERED: Final = 10_000
+_IPV6_PREFIX: Final = 64
+
+
+@lru_cache(maxsize=1024)
+def sender_of(host: str) -> str:
+    """What stands for the sender: an IPv4 address, or the network of an IPv6 address, which is all one subscriber's."""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), _IPV6_PREFIX), strict=False))
 
 
 class Trusted:
@@ -40,7 +56,9 @@ class Trusted:
 
 
 class Buckets:
-    """One token bucket for each address: `rate` messages a second, `burst` at once. `rate` 0 = no limit.
+    """One token bucket for each address, of IPv6 for each network of 64 bits.
+
+    `rate` messages a second, `burst` at once. `rate` 0 = no limit.
 
     At most so many addresses are remembered: whoever is quiet longest is forgotten first, which only gives them a full
     bucket, so that a flood from many made-up addresses costs memory for nobody.
@@ -55,6 +73,7 @@ class Buckets:
         """Whether one more message of this address is taken."""
         if not self._rate:
             return True
+        host = sender_of(host)
         level, since = self._levels.pop(host, (self._burst, now))
         level = min(self._burst, level + (now - since) * self._rate)
         taken = level >= 1.0

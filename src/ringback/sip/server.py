@@ -28,6 +28,9 @@ KNOWN_METHODS: Final = frozenset({
     "MESSAGE", "UPDATE",
 })  # fmt: skip
 _Refusal: TypeAlias = tuple[Reason, int, list[tuple[str, str]]]
+_MOST_DISMISSED: Final = 2_000
+_LONGEST_KEPT: Final = 2_000
+"""Bytes of an answer that is kept for a repetition."""
 _ALWAYS: Final = ("INVITE", "ACK", "CANCEL", "PRACK", "OPTIONS")
 
 
@@ -72,6 +75,7 @@ class Server:
         self._known: dict[Key, IncomingRequest] = {}
         self._unanswered: dict[Key, IncomingRequest] = {}
         self._answered: dict[Key, IncomingRequest] = {}
+        self._dismissed: dict[Key, bytes] = {}
 
     @property
     def transactions(self) -> int:
@@ -89,8 +93,11 @@ class Server:
             return
         key = server_key(request, method)
         known = self._known.get(key)
+        dismissed = self._dismissed.get(key) if known is None else None
         if known is not None:
             known.repeated()
+        elif dismissed is not None:
+            self.send_answer(flow, peer, dismissed, request)
         elif method == "CANCEL":
             self._on_cancel(request, flow, peer, source)
         else:
@@ -233,27 +240,40 @@ class Server:
         reason: str | None = None,
         *,
         headers: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        """Answers without remembering anything (§8.2.7): a repetition is refused in the same words, tag included."""
+    ) -> bytes | None:
+        """Answers without remembering anything (§8.2.7): a repetition is refused in the same words, tag included.
+
+        What was sent; None when no answer can be made.
+        """
         seed = "\n".join((request.via.branch, request.headers.get("Call-ID") or "", request.headers.get("CSeq") or ""))
         tag = hashlib.blake2b(seed.encode("utf-8", "surrogateescape"), digest_size=8, key=self._secret).hexdigest()
         try:
             response = response_to(request, status, reason, to_tag=tag, headers=headers)
         except (SipMalformed, ValueError):
-            return  # not even To can be read
-        self._send_stateless(response, request, flow, peer)
+            return None  # not even To can be read
+        return self._send_stateless(response, request, flow, peer)
 
-    def _send_stateless(self, response: Response, request: Request, flow: Flow, peer: Peer) -> None:
+    def _send_stateless(self, response: Response, request: Request, flow: Flow, peer: Peer) -> bytes:
         response.headers.add("Server", self._name)
-        self.send_answer(flow, peer, response.encode(), request)
+        data = response.encode()
+        self.send_answer(flow, peer, data, request)
+        return data
 
     def dismiss(
         self, incoming: IncomingRequest, status: int, reason: str | None, headers: Iterable[tuple[str, str]]
     ) -> None:
-        """It is answered like what is refused here, and forgotten."""
+        """It is answered like what is refused here, and forgotten, but for the words of the answer.
+
+        Those of the last ones are kept, so that a repetition that was under way gets the same challenge, not another.
+        """
         self.wheel.place(incoming)
+        key, _ = incoming.keys
         self.ended(incoming)
-        self._refuse(incoming.request, incoming.flow, incoming.peer, status, reason, headers=headers)
+        data = self._refuse(incoming.request, incoming.flow, incoming.peer, status, reason, headers=headers)
+        if key is not None and data is not None and len(data) <= _LONGEST_KEPT:
+            self._dismissed[key] = data
+            if len(self._dismissed) > _MOST_DISMISSED:
+                del self._dismissed[next(iter(self._dismissed))]
 
     # -- for transactions -------------------------------------------------------------------------------------------
 
