@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,17 @@ class Answer:
     headers: dict[str, str]
 
 
+class WhenAsked:
+    """An application that is made when its first request comes; to make one takes a quarter of a second."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = functools.cache(make)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        await self._make()(scope, receive, send)
+
+
 @dataclass
 class Served:
     """A running server with an admin, an integration user `bank-back-end` and its app `bank`."""
@@ -58,9 +70,17 @@ class Served:
     @staticmethod
     @contextlib.asynccontextmanager
     async def start(
-        folder: Path, database_url: str, clock: Clock | None = None, worker: bool = True, **settings: str
+        folder: Path,
+        database_url: str,
+        clock: Clock | None = None,
+        worker: bool = True,
+        by_http: bool = True,
+        **settings: str,
     ) -> AsyncIterator[Served]:
-        """Starts on free ports; `settings` by name, as the environment would give them."""
+        """Starts on free ports; `settings` by name, as the environment would give them.
+
+        `by_http`: without it there is no integration user, and `app` is empty; for tests that ask nothing over HTTP.
+        """
         sockets = [bind_address("test", "127.0.0.1", 0) for _ in range(2)]
         addresses = [f"127.0.0.1:{listening.getsockname()[1]}" for listening in sockets]
         environment = {
@@ -75,9 +95,10 @@ class Served:
             installation = await running.enter_async_context(open_installation(configured, clock=clock))
             rooms = wire(installation)
             await installation.store.write(rooms.seed)
+            apps = functools.cache(functools.partial(make_apps, installation, rooms))
             listeners = [
-                Listener(app, listening, None)
-                for app, listening in zip(make_apps(installation, rooms), sockets, strict=True)
+                Listener(WhenAsked(lambda place=place: apps()[place]), listening, None)
+                for place, listening in enumerate(sockets)
             ]
             tasks = [asyncio.create_task(listener.serve()) for listener in listeners]
             stop = asyncio.Event()
@@ -88,7 +109,7 @@ class Served:
                 await asyncio.sleep(0.005)
             session = await running.enter_async_context(aiohttp.ClientSession())
             try:
-                yield await _furnish(addresses, installation, rooms, session)
+                yield await _furnish(addresses, installation, rooms, session, by_http=by_http)
             finally:
                 rooms.stop_streams()
                 stop.set()
@@ -131,11 +152,15 @@ class Served:
 
 
 async def _furnish(
-    addresses: list[str], installation: Installation, rooms: Rooms, session: aiohttp.ClientSession
+    addresses: list[str], installation: Installation, rooms: Rooms, session: aiohttp.ClientSession, *, by_http: bool
 ) -> Served:
-    created = await installation.store.write(rooms.access.create_user, Principal("cli", "test"), "root", "admin")
+    by = Principal("cli", "test")
+    created = await installation.store.write(rooms.access.create_user, by, "root", "admin")
     admin = Login("root", created.password)
     public, internal = (f"http://{address}" for address in addresses)
     served = Served(public, internal, admin, admin, {}, installation, rooms, session)
-    served.app, served.integration = await served.new_tenant("bank")
+    if by_http:
+        served.app, served.integration = await served.new_tenant("bank")
+    else:
+        await installation.store.write(rooms.apps.create, by, "bank", ())
     return served

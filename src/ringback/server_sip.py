@@ -35,6 +35,7 @@ from ringback.sip import (
     SipPassword,
     SipUnreachable,
     Subscriptions,
+    Timers,
     Trusted,
     next_hop,
 )
@@ -44,13 +45,22 @@ if TYPE_CHECKING:
     from ringback.server_calls import CallParts
     from ringback.settings import Settings
 
-DRAIN_SECONDS = 2
-"""How long answers that were given may take to be acknowledged when the process stops."""
+DRAIN_SECONDS = 2.0
+"""When the process stops: how long what is under way may take to end, and then its answers to be acknowledged."""
 
 
 @contextlib.asynccontextmanager
-async def take_calls(installation: Installation, calls: CallParts) -> AsyncIterator[Sequence[str]]:
-    """Listens as the settings say; gives the addresses, as `transport:HOST:PORT`. Raises StartRefused."""
+async def take_calls(
+    installation: Installation,
+    calls: CallParts,
+    *,
+    timers: Timers | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> AsyncIterator[Sequence[str]]:
+    """Listens as the settings say; gives the addresses, as `transport:HOST:PORT`. Raises StartRefused.
+
+    `timers`: in the place of those of RFC 3261.
+    """
     settings = installation.settings
     trusted = Trusted(parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"))
     async with contextlib.AsyncExitStack() as running:
@@ -60,15 +70,15 @@ async def take_calls(installation: Installation, calls: CallParts) -> AsyncItera
             handler = _application_server(settings, calls, trusted, progress)
         else:
             handler = _embedded(installation, calls, trusted, progress)
-        endpoint = _endpoint(settings, handler)
+        endpoint = _endpoint(settings, handler, timers)
         if isinstance(handler, ApplicationServer):
             handler.attach(Subscriptions(endpoint))
-        running.push_async_callback(endpoint.close, DRAIN_SECONDS)
-        running.push_async_callback(handler.close)
+        running.push_async_callback(endpoint.close, drain_seconds)
+        running.push_async_callback(handler.close, drain_seconds)
         yield [str(address) for address in await _listen(running, settings, endpoint)]
 
 
-def _endpoint(settings: Settings, handler: SipHandler) -> SipEndpoint:
+def _endpoint(settings: Settings, handler: SipHandler, timers: Timers | None) -> SipEndpoint:
     return SipEndpoint(
         handler,
         name="Ringback",
@@ -81,6 +91,7 @@ def _endpoint(settings: Settings, handler: SipHandler) -> SipEndpoint:
         methods=ANSWERS if isinstance(handler, EmbeddedServer) else None,
         trusted=parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"),
         tls=_tls_to_proxy(settings),
+        timers=timers,
         counters=SipCounters(exported=True),
     )
 
@@ -102,7 +113,7 @@ def _application_server(
             max_calls=settings.sip_max_calls,
             wake_seconds=settings.wake_seconds,
         ),
-        wakeups=calls.wake_ups,
+        waking=calls.wake_ups,
         progress=progress,
     )
 

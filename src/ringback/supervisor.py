@@ -83,10 +83,14 @@ class _Child:
 
     async def keep_running(self, stop: asyncio.Event) -> None:
         pause = FIRST_PAUSE_SECONDS
+        loop = asyncio.get_running_loop()
         while not stop.is_set():
+            began = loop.time()
             code = await self._run_once()
             if stop.is_set():
                 return
+            if loop.time() - began > LONGEST_PAUSE_SECONDS:  # it had run well: calls wait for it
+                pause = FIRST_PAUSE_SECONDS
             if not self.ready.is_set() and code == REFUSED_TO_START:
                 raise StartRefused("A process could not start; the line above says why.")
             _log.error("a process ended and is started again", role=self._role, exit_code=code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -18,6 +19,15 @@ def find_program(name: str, package: str) -> str:
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"]))
     assert found is not None, f"{name} is not installed, and these tests need it. Run: apt-get install -y {package}"
     return found
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """A test process that is killed leaves nothing behind (prctl(2))."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Program:
@@ -38,6 +48,7 @@ class Program:
                 stderr=output,
                 cwd=folder,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         return cls(process, log)
 

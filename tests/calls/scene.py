@@ -17,6 +17,7 @@ from ringback.directory import NewSubscriber
 from ringback.principal import Principal
 from ringback.push import PushToken, TokenOwner
 from ringback.server_sip import take_calls
+from ringback.sip import Timers
 from ringback.store import Query, Tx
 from ringback.testing import ApnsDouble
 from ringback.testing.record import Received
@@ -82,8 +83,13 @@ class Scene:
 
     @staticmethod
     @contextlib.asynccontextmanager
-    async def start(folder: Path, database_url: str, **settings: Any) -> AsyncIterator[Scene]:
-        """An application server that takes calls from 127.0.0.1, with the domain example.com, whose app is `bank`."""
+    async def start(
+        folder: Path, database_url: str, *, timers: Timers | None = None, drain_seconds: float = 0.1, **settings: Any
+    ) -> AsyncIterator[Scene]:
+        """An application server that takes calls from 127.0.0.1, with the domain example.com, whose app is `bank`.
+
+        `drain_seconds`: nobody waits long for what a test left unfinished; what is about the end says more.
+        """
         async with contextlib.AsyncExitStack() as running:
             apns = await running.enter_async_context(ApnsDouble(folder / "apns"))
             address = f"127.0.0.1:{free_port()}"
@@ -97,10 +103,14 @@ class Scene:
                 **settings,
             }
             served = await running.enter_async_context(
-                Served.start(folder, database_url, **{name: str(value) for name, value in said.items()})
+                Served.start(
+                    folder, database_url, by_http=False, **{name: str(value) for name, value in said.items()}
+                )
             )
             calls = await running.enter_async_context(contextlib.AsyncExitStack())
-            await calls.enter_async_context(take_calls(served.installation, served.rooms.calls))
+            await calls.enter_async_context(
+                take_calls(served.installation, served.rooms.calls, timers=timers, drain_seconds=drain_seconds)
+            )
             scene = Scene(served, apns, address, calls.aclose)
             await scene._furnish()
             yield scene

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from ringback.calls import Outcome, Overdue, Recorder, overdue
+from ringback.calls import Outcome, Overdue, overdue, recording
 from ringback.calls.push_rate import PushRate
+from ringback.calls.showing import show_detail
 from ringback.clock import ManualClock
-from ringback.errors import StartRefused
+from ringback.errors import StartRefused, StoreUnavailable
 from ringback.server_sip import take_calls
 from ringback.store import Store
 from tests.calls.waking import Waking, process, with_apps
@@ -89,6 +90,10 @@ async def test_a_clock_that_is_set_back_shortens_no_figure(waking: Waking) -> No
     live.registered()
     live.end(Outcome.DEFLECTED)
     assert [figure(name) for name in names] == before
+    await waking.recorder.idle()
+    row = await waking.row(live.id)
+    assert row.started_at == row.pushed_at == row.registered_at == row.ended_at
+    assert [one.step for one in show_detail(row, [], []).trace] == [*waking.steps(row), "ended"]
 
 
 def test_a_clock_that_is_set_back_lets_calls_be_pushed() -> None:
@@ -120,9 +125,6 @@ async def test_an_address_that_is_taken_is_told_with_the_setting(
 async def test_a_database_that_is_away_fills_no_log(
     waking: Waking, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from ringback.calls import recording
-    from ringback.errors import StoreUnavailable
-
     monkeypatch.setattr(recording, "_PAUSE_SECONDS", 0.001)
     write, failures = waking.store.write, 20
 
@@ -135,7 +137,6 @@ async def test_a_database_that_is_away_fills_no_log(
 
     monkeypatch.setattr(waking.store, "write", away)
     await waking.call()
-    assert isinstance(waking.recorder, Recorder)
     await waking.recorder.idle()
     said = [one.message for one in caplog.records if one.name == "ringback.calls.recording"]
     assert len(said) == 2, said

@@ -94,3 +94,16 @@ async def test_the_newest_calls_are_listed(proxy: Proxy, run: Run) -> None:
     for words in (("list", "--mode", "x"), ("list", "--outcome", "x")):
         assert isinstance((await run(*words)).exception, StartRefused)
     assert isinstance((await run("show", "x")).exception, CallNotFound)
+
+
+@pytest.mark.parametrize("times", [(0, -3_600_000, -3_599_000), (-5, -2), (0, 3_600_000), (0, 0)])
+def test_a_trace_fits_its_lines_whatever_the_clocks_said(
+    times: tuple[int, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = [{"atMilliseconds": at, "step": "ended", "details": {}} for at in times]
+    calls._print_trace({"trace": trace})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(times)
+    for line in lines:
+        assert len(line) < 60
+        assert line.count("●") == 1

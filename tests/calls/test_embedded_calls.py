@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls.embedded_scene import EmbeddedScene, ScriptedPhone, contacts
-from tests.calls.scene import DOMAIN, until
+from ringback.directory import NewSubscriber
+from tests.calls.embedded_scene import PASSWORD, EmbeddedScene, ScriptedPhone, contacts
+from tests.calls.scene import BY, DOMAIN, until
 
 BOB = f"bob@{DOMAIN}"
 
@@ -247,6 +248,27 @@ async def test_a_call_that_goes_round_is_ended(scene: EmbeddedScene, alice: Scri
     async with registered(scene, "bob"):
         statuses = [(await (await alice.call(BOB, call_id="round and round")).final()).status for _ in range(4)]
     assert statuses == [302, 302, 302, 482]
+
+
+async def test_a_caller_with_an_outbound_proxy_is_not_told_the_same_address_for_ever(
+    scene: EmbeddedScene, alice: ScriptedPhone
+) -> None:
+    """Linphone sends what it was told in the Contact to its proxy again, each time with another Call-ID."""
+    host = "127.0.0.1"
+    store, directory = scene.scene.served.installation.store, scene.scene.served.rooms.sip_directory
+    await store.write(directory.domains.create, BY, host, ())
+    await store.write(directory.subscribers.create, BY, NewSubscriber(domain=host, username="bob", user_id="bob"))
+    await store.write(directory.credentials.set_password, BY, host, "bob", PASSWORD, None)
+    async with scene.phone("bob") as bob:
+        bob.aor = f"bob@{host}"
+        done = await bob.request("REGISTER", f"sip:{host}", {"Contact": f"<{bob.contact}>"}, to=f"<sip:{bob.aor}>")
+        assert done.status == 200
+        (told,) = contacts(await (await alice.call(f"sip:bob@{host}")).answer(302))
+        assert (await (await alice.call(told)).final()).status == 404
+    first, second = await scene.scene.records(f"bob@{host}", 2)
+    assert (first.outcome, second.outcome, second.pushes) == ("DEFLECTED", "REFUSED", 0)
+    assert second.reason is not None
+    assert "outbound proxy" in second.reason
 
 
 async def test_a_callee_is_not_pushed_all_night(sqlite_url: str, tmp_path: Path) -> None:

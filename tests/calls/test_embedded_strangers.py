@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ringback.calls import embedded
 from ringback.protocols.sip.sdp import offer
 from tests.calls.embedded_scene import EmbeddedScene
 from tests.calls.peer import write
@@ -59,3 +60,16 @@ async def test_a_subscriber_hears_the_prompt_where_it_calls_from_and_sends_it_to
         body = offer(listens_at, 40_000, 1).decode()
         alice.peer.send(write(f"INVITE {asked.uri} SIP/2.0", list(fields.items()), body), alice.server)
         assert (await asked.answer(183)).get("Content-Type") == told
+
+
+async def test_no_subscriber_fills_the_server_with_one_call_that_comes_again_and_again(
+    scene: EmbeddedScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "MOST_FOR_ONE_CALLEE", 3)
+    await scene.account("bob", phones=1)
+    async with scene.phone("alice") as alice:
+        for number in range(3):
+            await alice.call(BOB, call_id="the same", sender=f"<sip:alice@{DOMAIN}>;tag={number}")
+            await alice.peer.expect(183)
+        refused = await alice.call(BOB, call_id="the same", sender=f"<sip:alice@{DOMAIN}>;tag=3")
+        assert (await refused.final()).status == 486

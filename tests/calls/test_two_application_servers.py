@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from ringback.store.migrate import upgrade
 from tests.calls.kamailio import Kamailio
 from tests.calls.ports import free_port
 from tests.calls.scene import Scene, until
-from tests.calls.scripted_proxy import ScriptedProxy
+from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
 from tests.calls.sipp import register, run_sipp, sipp
+from tests.journeys.processes import children
 from tests.peers.postgres import PostgresCluster
 from tests.peers.server import ServerProcess
 
@@ -90,6 +92,59 @@ async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_ot
                     assert call.successful == 1, (call.statuses, call.errors)
                     assert (await scene.record(f"{name}@example.com")).outcome == "DEFLECTED"
             await proxy.until_server(other_address, alive=False)
+            await asyncio.to_thread(other.start)  # on the same address, at once
+            await proxy.until_server(other_address, alive=True)
+            await scene.stop()
+            tokens["frank"] = (await scene.subscriber("frank"))[0]
+            async with sipp(tmp_path, "phone", proxy.address) as phone:
+                calling = asyncio.create_task(run_sipp(tmp_path, "caller", proxy.address, callee="frank"))
+                await scene.pushed(tokens["frank"])
+                await register(tmp_path, proxy.address, "frank", phone.contact("frank"))
+                call = await calling
+            assert call.successful == 1, (call.statuses, call.errors)
+            assert (await scene.record("frank@example.com")).outcome == "DEFLECTED"
         finally:
             if other.process is not None:
                 other.kill()
+
+
+async def test_the_role_that_takes_calls_comes_back_when_it_is_killed(tmp_path: Path, other: ServerProcess) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with Scene.start(tmp_path, other.database_url) as scene, ScriptedProxy.start(address) as proxy:
+        tokens = {name: (await scene.subscriber(name))[0] for name in ("bob", "carol")}
+        other.settings = {**settings_of(scene, address), "workers": "2"}
+        await asyncio.to_thread(other.start)
+        try:
+            proxy.invite()
+            await proxy.watch()
+            await scene.pushed(tokens["bob"])
+            await until(lambda: _in_flight(other, 1))
+            (role,) = [child for child in children(other) if "sip" in child.cmdline()]
+            role.kill()
+            invited = proxy.invite("carol@example.com")
+
+            async def is_taken() -> bool:
+                proxy.send_invite(invited)  # again, as every caller does
+                await asyncio.sleep(0.2)
+                return any(one.status and one.get("Call-ID") == invited.call_id for one in proxy.peer.came)
+
+            await until(is_taken, 60)
+            watched = await proxy.watch()
+            await scene.pushed(tokens["carol"])
+            proxy.notify(watched, reginfo(contact()))
+            assert (await proxy.final(invited)).status == 302
+            assert (await scene.record("carol@example.com")).outcome == "DEFLECTED"
+            await until(lambda: _in_flight(other, 0))
+        finally:
+            assert await asyncio.to_thread(other.stop) == 0
+
+
+async def _in_flight(server: ServerProcess, count: int) -> bool:
+    """Whether one scrape shows so many calls that wait, over all processes."""
+
+    def scrape() -> list[str]:
+        with urllib.request.urlopen(f"{server.internal}/metrics", timeout=30) as answer:
+            return list(answer.read().decode().splitlines())
+
+    lines = await asyncio.to_thread(scrape)
+    return f'ringback_calls_in_flight{{mode="application-server"}} {count}.0' in lines

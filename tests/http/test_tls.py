@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog.testing
 from cryptography import x509
 
 from ringback.errors import StartRefused
@@ -132,6 +133,19 @@ async def test_a_broken_new_certificate_leaves_the_old_one(files: Files, tmp_pat
         files.issue(1004)  # and when it is whole again, it is taken
         assert certificate.reload_if_changed()
         assert await serial_seen(port) == 1004
+
+
+def test_a_broken_new_certificate_is_told_once(files: Files) -> None:
+    certificate = Certificate(str(files.certificate), str(files.key))
+    for number in (1005, 1006):
+        files.certificate.write_bytes(b"not PEM")
+        files.touch()
+        with structlog.testing.capture_logs() as told:
+            for _ in range(3):  # once a second
+                assert not certificate.reload_if_changed()
+        assert [one["log_level"] for one in told] == ["warning"]
+        files.issue(number)
+        assert certificate.reload_if_changed()
 
 
 def test_a_certificate_that_cannot_be_used_stops_the_start(files: Files) -> None:

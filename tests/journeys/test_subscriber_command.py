@@ -217,3 +217,12 @@ def test_what_is_no_file_of_subscribers(tmp_path: Path, content: bytes, reason: 
     file.write_bytes(content)
     with pytest.raises(StartRefused, match=reason):
         run_import(file, skip_existing=False, as_json=False)
+
+
+def test_a_domain_that_is_none_is_refused_in_words(server: ServerProcess) -> None:
+    for name in ("example org", "-example.org", "sip:example.org"):
+        refused = server.cli("domain", "create", "--", name, check=False)
+        assert refused.returncode == 1
+        assert refused.stderr == (
+            "ringback: A domain is a host name: letters, digits and hyphens, with dots between them.\n"
+        )

@@ -57,6 +57,8 @@ class LiveCredentials:
                 return entry.credential
             if entry.reading is None:
                 entry.reading = asyncio.create_task(self._read(app_id, kind, entry))
+                # Where all who waited are gone by then, its failure is nobody's.
+                entry.reading.add_done_callback(lambda done: done.cancelled() or done.exception())
             await asyncio.shield(entry.reading)  # whoever waits may be gone before the others
             if not entry.dropped:
                 return entry.credential

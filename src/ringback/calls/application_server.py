@@ -7,18 +7,18 @@ call is kept, not the session: nothing in here ever answers 200 to an INVITE.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
 from ringback.calls.app_param import HEADER, BadAppParam, parse_app_param
-from ringback.calls.model import NewCall, Outcome
+from ringback.calls.invited import LONGEST_AOR, REMEMBERED_SECONDS, RETRY_AFTER, Asked
+from ringback.calls.model import Outcome
 from ringback.calls.recent_calls import RecentCalls
 from ringback.calls.ringing import Caller, caller_of, readable
-from ringback.calls.waiting import RETRY_AFTER, Asked, WaitingCall
+from ringback.calls.tasks import Tasks
+from ringback.calls.waiting import WaitingCall
 from ringback.protocols.sip.message import SipMalformed
 
 if TYPE_CHECKING:
@@ -29,16 +29,9 @@ if TYPE_CHECKING:
     from ringback.protocols.sip.uri import SipUri
     from ringback.sip import IncomingRequest, Notification, SipAddress, SipPassword, Subscription, Subscriptions
 
-logger = logging.getLogger(__name__)
-
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, PRACK, OPTIONS, NOTIFY")
-LONGEST_AOR = 255
 SUBSCRIPTION_SLACK_SECONDS = 10
 """A subscription outlives the ring time a little, so that it is we who end it."""
-REMEMBERED_SECONDS = 30
-"""So long after the ring time a call that comes back is still known."""
-_CLOSE_SECONDS = 1
-"""Ending a subscription is a courtesy: what nobody ends runs out."""
 _NOT_ESCAPED = "@[]:-_.!~*'()&=+$,;?/"
 """What may stand in the user of a SIP URI as it is (RFC 3261 §25.1), and in the host."""
 _IN_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER"})
@@ -64,16 +57,16 @@ class ApplicationServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ApplicationServer:
     """A `SipHandler`. One for each process that holds calls."""
 
-    def __init__(self, *, settings: ApplicationServerSettings, wakeups: Waking, progress: Progress) -> None:
+    def __init__(self, *, settings: ApplicationServerSettings, waking: Waking, progress: Progress) -> None:
         self._settings = settings
         self._subscriptions: Subscriptions | None = None
         self._calls: set[WaitingCall] = set()
         self._recent = RecentCalls()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._closing = False
-        self.wakeups = wakeups
+        self.waking = waking
         self.progress = progress
-        self.loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.wake_seconds = settings.wake_seconds
         self.deflect_status = settings.deflect_status
         self.goes_on_unwatched = settings.goes_on_unwatched
@@ -87,17 +80,12 @@ class ApplicationServer:
         """How many calls wait."""
         return len(self._calls)
 
-    async def close(self) -> None:
-        """No further calls; those that wait are answered, and their subscriptions are ended."""
+    async def close(self, seconds: float) -> None:
+        """No further calls; those that wait are answered. Ending their subscriptions may take so long."""
         self._closing = True
         for call in list(self._calls):
             call.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                while self._tasks:
-                    await asyncio.wait(list(self._tasks))
-        for task in list(self._tasks):
-            task.cancel()
+        await self._tasks.finish(seconds)
 
     # requests ---------------------------------------------------------------------------------------------------------
 
@@ -172,22 +160,18 @@ class ApplicationServer:
 
     def _record(self, incoming: IncomingRequest, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
         """A call that was not taken is on record too: somebody will ask why it did not ring."""
-        new = NewCall(
-            mode="application-server",
-            sip_call_id=asked.call_id,
-            caller=asked.caller.uri,
-            caller_name=asked.caller.name,
-            callee=asked.callee,
-            source=str(incoming.source),
-            ring_seconds=0,
-        )
-        self.wakeups.begin(new).end(outcome, status=status, reason=reason)
+        new = asked.new_call(WaitingCall.mode, incoming, None, 0)
+        self.waking.begin(new).end(outcome, status=status, reason=reason)
 
     # what a waiting call needs ----------------------------------------------------------------------------------------
 
     def now(self) -> float:
         """The loop's clock."""
-        return self.loop.time()
+        return self._loop.time()
+
+    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
+        """Calls it once."""
+        return self._loop.call_later(seconds, then)
 
     async def watch(
         self, callee: str, incoming: IncomingRequest, seconds: float, on_notify: Callable[[Notification], None]
@@ -205,14 +189,7 @@ class ApplicationServer:
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Runs it beside everything else."""
-        task = self.loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a call went wrong", exc_info=error)
+        self._tasks.spawn(coroutine)
 
     def left(self, call: WaitingCall) -> None:
         """The call is over."""

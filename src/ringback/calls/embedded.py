@@ -8,23 +8,22 @@ bindings, at once or after a phone has been woken. Sources: RFC 3261 §8.3 (redi
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ringback.calls.held import RETRY_AFTER, HeldCall
-from ringback.calls.model import NewCall, Outcome
+from ringback.calls.held import HeldCall
+from ringback.calls.invited import LONGEST_AOR, REMEMBERED_SECONDS, RETRY_AFTER, Asked
+from ringback.calls.model import Outcome
 from ringback.calls.push_rate import PushRate
 from ringback.calls.recent_calls import RecentCalls
 from ringback.calls.ringing import caller_of, readable
-from ringback.calls.waiting import Asked
+from ringback.calls.tasks import Tasks
 from ringback.errors import RingbackError
 from ringback.protocols.sip.errors import SipMalformed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Coroutine, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from ringback.calls.bindings import Bindings
     from ringback.calls.model import Reach
@@ -38,20 +37,16 @@ if TYPE_CHECKING:
     from ringback.sip import IncomingRequest, SipAddress
     from ringback.store import Store, Tx
 
-logger = logging.getLogger(__name__)
-
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, PRACK, OPTIONS, REGISTER")
 ANSWERS = (
     "INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "BYE", "INFO", "UPDATE", "REFER", "NOTIFY", "MESSAGE", "PUBLISH",
 )  # fmt: skip
 """The methods whose answers are decided here, most of them with a refusal."""
-LONGEST_AOR = 255
-REMEMBERED_SECONDS = 30
-"""So long after the ring time a call that comes back is still known."""
 LATE_SECONDS = 10.0
 """So long after a call went through, further phones that were woken for it are noted in its record."""
 MOST_LATE = 10_000
-_CLOSE_SECONDS = 5
+MOST_FOR_ONE_CALLEE = 100
+"""Calls that subscribers may have waiting for one callee; trusted peers may have any number."""
 _IN_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"})
 
 
@@ -92,7 +87,7 @@ class EmbeddedServer:
         self._held: dict[str, list[HeldCall]] = {}
         self._waiting = 0
         self._late = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self.waking = waking
@@ -108,17 +103,12 @@ class EmbeddedServer:
         """How many calls wait."""
         return self._waiting
 
-    async def close(self) -> None:
-        """No further calls; those that wait are answered, and REGISTERs under way are finished."""
+    async def close(self, seconds: float) -> None:
+        """No further calls; those that wait are answered. REGISTERs under way may take so long to finish."""
         self._closing = True
         for call in [call for calls in self._held.values() for call in calls]:
             call.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                while self._tasks:
-                    await asyncio.wait(list(self._tasks))
-        for task in list(self._tasks):
-            task.cancel()
+        await self._tasks.finish(seconds)
 
     # requests ---------------------------------------------------------------------------------------------------------
 
@@ -145,7 +135,7 @@ class EmbeddedServer:
         if self._closing:
             incoming.dismiss(503, headers=[RETRY_AFTER])
         else:
-            self._spawn(registrar.take(incoming))
+            self._tasks.spawn(registrar.take(incoming))
 
     def _on_invite(self, incoming: IncomingRequest) -> None:
         request = incoming.request
@@ -167,7 +157,7 @@ class EmbeddedServer:
             self._hold(incoming, asked)
         else:
             incoming.promptly = True
-            self._spawn(self._prove(incoming, asked))
+            self._tasks.spawn(self._prove(incoming, asked))
 
     async def _prove(self, incoming: IncomingRequest, asked: Asked) -> None:
         """Who calls has to be a subscriber of ours, under its own name."""
@@ -193,7 +183,16 @@ class EmbeddedServer:
                 incoming.dismiss(503, headers=[RETRY_AFTER])
             else:
                 incoming.respond(100)
-                self._hold(incoming, asked)
+                if incoming.is_over or not self._is_crowded(incoming, asked):
+                    self._hold(incoming, asked)
+
+    def _is_crowded(self, incoming: IncomingRequest, asked: Asked) -> bool:
+        """Whether so many calls wait for one callee that this one was refused: no subscriber fills the server."""
+        if len(self._held.get(asked.callee, ())) < MOST_FOR_ONE_CALLEE:
+            return False
+        incoming.respond(486)
+        self._record(incoming, asked, Outcome.REFUSED, 486, "too many calls wait for this callee")
+        return True
 
     def _hold(self, incoming: IncomingRequest, asked: Asked) -> None:
         if incoming.is_over:  # the caller gave up meanwhile
@@ -208,19 +207,11 @@ class EmbeddedServer:
         # Before the look-up: a phone that registers meanwhile must find it.
         self._held.setdefault(asked.callee, []).append(call)
         self._waiting += 1
-        self._spawn(call.run())
+        self._tasks.spawn(call.run())
 
     def _record(self, incoming: IncomingRequest, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
         """A call that was not taken is on record too: somebody will ask why it did not ring."""
-        new = NewCall(
-            mode="embedded",
-            sip_call_id=asked.call_id,
-            caller=asked.caller.uri,
-            caller_name=asked.caller.name,
-            callee=asked.callee,
-            source=str(incoming.source),
-            ring_seconds=0,
-        )
+        new = asked.new_call(HeldCall.mode, incoming, None, 0)
         self.waking.begin(new).end(outcome, status=status, reason=reason)
 
     # the registrar tells ----------------------------------------------------------------------------------------------
@@ -289,16 +280,6 @@ class EmbeddedServer:
             calls.remove(call)
         if not calls:
             self._held.pop(call.callee, None)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a request went wrong", exc_info=error)
 
 
 def _asked(request: Request, *, trusted: bool) -> Asked:

@@ -8,56 +8,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringback.calls.model import NewCall, Outcome
-from ringback.calls.plans import NEVER, plan_of
+from ringback.calls.invited import RETRY_AFTER, InvitedCall
+from ringback.calls.model import Outcome
+from ringback.calls.plans import plan_of
 from ringback.calls.purrs import PARAMETER as PURR
-from ringback.calls.redirect_contacts import come_back_uri, contact_values, merged
-from ringback.calls.ringing import end_by_cancel
+from ringback.calls.redirect_contacts import come_back_uri, contact_values, is_sent_to_a_phone, merged
 from ringback.errors import RingbackError
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ringback.calls.model import Reach
+    from ringback.calls.invited import Asked
+    from ringback.calls.model import Mode, Reach
     from ringback.calls.model_bindings import Binding
     from ringback.calls.needs_bindings import HoldingDesk
     from ringback.calls.recent_calls import RecentCall
-    from ringback.calls.waiting import Asked
-    from ringback.calls.wakeups import LiveCall
     from ringback.sip import IncomingRequest
 
-RETRY_AFTER = ("Retry-After", "5")
-STILL_THERE_SECONDS = 60.0
-"""So often a caller is told that the call still waits (RFC 3261 §13.3.1.1)."""
 
-
-class HeldCall:
+class HeldCall(InvitedCall):
     """One call that waits."""
 
-    __slots__ = (
-        "_asked", "_bindings", "_desk", "_final", "_fresh", "_incoming", "_live", "_over", "_plan", "_purr",
-        "_pushed", "_recent", "_started", "_stop_progress", "_timer", "_waits",
-    )  # fmt: skip
+    __slots__ = ("_bindings", "_fresh", "_purr")
+    mode: Mode = "embedded"
+    _desk: HoldingDesk
 
     def __init__(self, desk: HoldingDesk, incoming: IncomingRequest, asked: Asked, recent: RecentCall) -> None:
-        self._desk = desk
-        self._incoming = incoming
-        self._asked = asked
-        self._recent = recent
-        self._started = desk.now()
-        self._waits = float(desk.wake_seconds)
-        self._plan = NEVER
+        super().__init__(desk, incoming, asked, recent)
         self._purr = incoming.request.request_uri.parameters.get(PURR)
         self._bindings: Sequence[Binding] = ()
         self._fresh: list[Binding] = []
-        self._live: LiveCall | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._stop_progress: Callable[[], None] | None = None
-        self._final: tuple[Outcome, int, str] | None = None
-        self._pushed = False
-        self._over = False
-        incoming.on_cancel = self._cancelled
 
     @property
     def callee(self) -> str:
@@ -109,38 +89,7 @@ class HeldCall:
         self._fresh = merged(fresh, self._fresh)
         self._deflect("registered")
 
-    def stop(self) -> None:
-        """The server stops. A call without a push may be taken by another server; a push is not sent twice."""
-        if self._pushed:
-            self._answer(480, Outcome.OVERLOADED, "the server stopped")
-        else:
-            self._answer(503, Outcome.OVERLOADED, "the server stopped", RETRY_AFTER)
-
     # deciding ---------------------------------------------------------------------------------------------------------
-
-    def _open(self, reach: Reach | None) -> None:
-        """The call has a record from here on."""
-        asked = self._asked
-        if reach is not None:
-            self._waits = float(asked.seconds or reach.callee.mobile_push_expiry or self._desk.wake_seconds)
-        live = self._desk.waking.begin(
-            NewCall(
-                mode="embedded",
-                sip_call_id=asked.call_id,
-                caller=asked.caller.uri,
-                caller_name=asked.caller.name,
-                callee=asked.callee,
-                reach=reach,
-                source=str(self._incoming.source),
-                ring_seconds=self._waits,
-            )
-        )
-        self._live = live
-        if self._final is not None:  # it ended during the look-up
-            outcome, status, reason = self._final
-            live.end(outcome, status=status, reason=reason)
-        else:
-            live.on_cancelled = self._ended_elsewhere
 
     def _decide(self, reach: Reach) -> None:
         callee, live = reach.callee, self._live_call
@@ -171,10 +120,7 @@ class HeldCall:
             return
         self._recent.pushed = True
         self._wait_at_most(self._left())
-        callee = reach.callee
-        prompt = self._asked.prompt or callee.prompt
-        self._stop_progress = self._desk.progress.begin(self._incoming, prompt, loop=callee.prompt_loop)
-        live.note("caller told", status=183)
+        self._tell_caller(reach)
 
     def _wake_nobody(self, outcome: Outcome, reason: str, *headers: tuple[str, str]) -> None:
         """No push: the call goes to who is registered, where the preference lets it."""
@@ -187,28 +133,9 @@ class HeldCall:
     # the end ----------------------------------------------------------------------------------------------------------
 
     @property
-    def _live_call(self) -> LiveCall:
-        assert self._live is not None
-        return self._live
-
-    @property
     def _preference(self) -> str:
         reach = self._live_call.new.reach
         return "never" if reach is None else reach.callee.mobile_push_enable
-
-    def _left(self) -> float:
-        return max(0.0, self._started + self._waits - self._desk.now())
-
-    def _wait_at_most(self, seconds: float) -> None:
-        if seconds > STILL_THERE_SECONDS:
-            self._timer = self._desk.call_later(STILL_THERE_SECONDS, self._still_there)
-        else:
-            self._timer = self._desk.call_later(seconds, self._timed_out)
-
-    def _still_there(self) -> None:
-        if not self._over:
-            self._incoming.respond(183)
-            self._wait_at_most(self._left())
 
     def _timed_out(self) -> None:
         if self._over:
@@ -228,6 +155,10 @@ class HeldCall:
             if not bindings:
                 self._answer(480, Outcome.TIMEOUT, "the binding that the callee had is over")
                 return
+        if is_sent_to_a_phone(self._incoming.request.uri, bindings):
+            # It would be told the same again, and again.
+            self._answer(404, Outcome.REFUSED, "the caller sends here what is for the phone: has it an outbound proxy?")
+            return
         again = come_back_uri(self._incoming.request.uri) if self._tries_registered_first(callee_is) else ""
         contacts = contact_values(
             bindings,
@@ -252,32 +183,5 @@ class HeldCall:
             and not self._recent.pushed
         )
 
-    def _answer(self, status: int, outcome: Outcome, reason: str, *headers: tuple[str, str]) -> None:
-        if not self._over and self._incoming.respond(status, headers=headers):
-            self._close(outcome, status, reason)
-
-    def _cancelled(self) -> None:
-        """The caller gave up, or somebody has answered; the endpoint has answered 487 already."""
-        if not self._over:
-            outcome, reason = end_by_cancel(self._incoming.cancel_reason)
-            self._close(outcome, 487, reason)
-
-    def _ended_elsewhere(self, reason: str) -> None:
-        """Somebody ended the call over HTTP, perhaps in another process."""
-        if not self._over and self._incoming.respond(480):
-            self._close(self._live_call.outcome or Outcome.CANCELLED, 480, reason)
-
-    def _close(self, outcome: Outcome, status: int, reason: str) -> None:
-        """Whoever calls this has answered the caller."""
-        self._over = True
-        self._final = (outcome, status, reason)
-        self._incoming.on_cancel = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._stop_progress is not None:
-            self._stop_progress()
-            self._stop_progress = None
-        if self._live is not None:
-            self._live.end(outcome, status=status, reason=reason)
+    def _leave(self) -> None:
         self._desk.left(self)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ringback.calls.needs_sip import CallDesk, RecordKeeper
+
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ringback.calls.held import HeldCall
-    from ringback.calls.model import NewCall, Reach
+    from ringback.calls.model import Reach
     from ringback.calls.model_bindings import Binding
-    from ringback.calls.needs_sip import Progress
     from ringback.calls.wakeups import LiveCall
     from ringback.directory import Domain, Verdict
     from ringback.push import CredentialKind, NewPush, PushToken, StoredCredential, TokenOwner
@@ -104,15 +104,11 @@ class Reads(Protocol):
         ...
 
 
-class HeldRecords(Protocol):
-    """Who keeps the records of calls that wait; `WakeUps` does."""
+class HeldRecords(RecordKeeper, Protocol):
+    """Who keeps the records of calls of which further phones may come; `WakeUps` does."""
 
     def now_ms(self) -> int:
         """The time, in Unix milliseconds."""
-        ...
-
-    def begin(self, new: NewCall) -> LiveCall:
-        """A call that waits from now on."""
         ...
 
     def changed(self, live: LiveCall) -> None:
@@ -124,19 +120,12 @@ class HeldRecords(Protocol):
         ...
 
 
-class HoldingDesk(Protocol):
-    """What a held call needs of the redirect server."""
+class HoldingDesk(CallDesk, Protocol):
+    """What a held call needs besides of the redirect server."""
 
-    waking: HeldRecords
-    progress: Progress
-    wake_seconds: int
-
-    def now(self) -> float:
-        """A steady clock, in seconds."""
-        ...
-
-    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
-        """Calls it once."""
+    @property
+    def waking(self) -> HeldRecords:
+        """Who keeps its record."""
         ...
 
     async def look_up(self, username: str, domain: str, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:

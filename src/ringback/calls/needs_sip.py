@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from ringback.sip import IncomingRequest, Notification, Subscription
 
 
-class Waking(Protocol):
-    """Who knows whom a call reaches, and keeps its record; `WakeUps` does."""
-
-    async def reach(self, username: str, domain: str) -> Reach | None:
-        """Whom a call can reach; None when there is no such subscriber."""
-        ...
+class RecordKeeper(Protocol):
+    """Who keeps the records of calls that wait; `WakeUps` does."""
 
     def begin(self, new: NewCall) -> LiveCall:
         """A call that waits from now on."""
+        ...
+
+
+class Waking(RecordKeeper, Protocol):
+    """Who also knows whom a call reaches; `WakeUps` does."""
+
+    async def reach(self, username: str, domain: str) -> Reach | None:
+        """Whom a call can reach; None when there is no such subscriber."""
         ...
 
 
@@ -34,18 +38,35 @@ class Progress(Protocol):
         ...
 
 
-class Desk(Protocol):
-    """What a waiting call needs of the server that holds it."""
+class CallDesk(Protocol):
+    """What a call needs of the server that holds it, in both modes."""
 
-    wakeups: Waking
     progress: Progress
-    loop: asyncio.AbstractEventLoop
     wake_seconds: int
-    deflect_status: int
-    goes_on_unwatched: bool
+
+    @property
+    def waking(self) -> RecordKeeper:
+        """Who keeps its record."""
+        ...
 
     def now(self) -> float:
         """A steady clock, in seconds."""
+        ...
+
+    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
+        """Calls it once."""
+        ...
+
+
+class Desk(CallDesk, Protocol):
+    """What a waiting call needs besides of the application server."""
+
+    deflect_status: int
+    goes_on_unwatched: bool
+
+    @property
+    def waking(self) -> Waking:
+        """Who knows whom it reaches, and keeps its record."""
         ...
 
     async def watch(

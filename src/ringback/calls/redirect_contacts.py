@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.uri import parse_uri
+from ringback.protocols.sip.uri import parse_uri, same_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +48,18 @@ def contact_values(
     if come_back_to:
         values.append(f"<{come_back_to}>;q=0.1")
     return values
+
+
+def is_sent_to_a_phone(request_uri: str, bindings: Iterable[Binding]) -> bool:
+    """Whether a request that came to us names one of the phones itself, by the rules of RFC 3261 §19.1.4.
+
+    Such a caller was told this very address before, or knows it; telling it again is what §8.3 forbids.
+    """
+    try:
+        uri = parse_uri(request_uri)
+        return any(uri.host in one.contact.lower() and same_address(uri, parse_uri(one.contact)) for one in bindings)
+    except SipMalformed:
+        return False
 
 
 def come_back_uri(request_uri: str) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ringback.calls.model import Outcome
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import NameAddress, parse_name_address, split_elements
+from ringback.protocols.sip.push_parameters import without_push_parameters
+from ringback.protocols.sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from ringback.protocols.sip.message import Request
@@ -55,6 +57,17 @@ def end_by_cancel(reason: str) -> tuple[Outcome, str]:
         if protocol == "sip" and "cause=200" in (part.replace(" ", "") for part in parameters):
             return Outcome.ANSWERED_ELSEWHERE, "another phone has answered"
     return Outcome.CANCELLED, "the caller gave up"
+
+
+def contact_to_show(uri: str) -> str | None:
+    """A contact as records may have it, without what its phone can be pushed with; None when it cannot be read.
+
+    A proxy tells of contacts to the letter; a push token is nobody else's (RFC 8599 §14.1).
+    """
+    try:
+        return str(without_push_parameters(parse_uri(uri)))
+    except SipMalformed:
+        return None
 
 
 def readable(text: str) -> str:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from ringback.calls.model import NewCall, Outcome
-from ringback.calls.plans import NEVER, plan_of
-from ringback.calls.ringing import Caller, end_by_cancel
+from ringback.calls.invited import RETRY_AFTER, InvitedCall
+from ringback.calls.model import Outcome
+from ringback.calls.plans import plan_of
+from ringback.calls.ringing import contact_to_show
 from ringback.calls.watched_contacts import WatchedContacts
 from ringback.errors import RingbackError
 from ringback.protocols.sip.message import SipMalformed
@@ -23,12 +22,10 @@ from ringback.protocols.sip.reginfo import parse_reginfo
 from ringback.sip import SipTimeout, SipUnreachable, SubscriptionRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ringback.calls.model import Reach
+    from ringback.calls.invited import Asked
+    from ringback.calls.model import Mode, Reach
     from ringback.calls.needs_sip import Desk
     from ringback.calls.recent_calls import RecentCall
-    from ringback.calls.wakeups import LiveCall
     from ringback.protocols.sip.reginfo import RegisteredContact
     from ringback.sip import IncomingRequest, Notification, Subscription
 
@@ -39,66 +36,32 @@ SUBSCRIBE_SECONDS = 5.0
 """A proxy that has not answered by then does not let us watch."""
 BLIND_SECONDS = 5.0
 """Without a subscription: so long after the push the call goes back, whether somebody has registered or not."""
-STILL_THERE_SECONDS = 55.0
-"""A proxy forgets a call of which it hears nothing for longer (RFC 3261 §13.3.1.1 says: every minute)."""
-RETRY_AFTER = ("Retry-After", "5")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What an INVITE asks for. `target`: the Contact of a deflect. `seconds`, `prompt`: where the proxy said so."""
-
-    call_id: str
-    username: str
-    domain: str
-    target: str
-    caller: Caller
-    seconds: int | None = None
-    prompt: str | None = None
-
-    @property
-    def callee(self) -> str:
-        """`user@domain`."""
-        return f"{self.username}@{self.domain}"
-
-
-class WaitingCall:
+class WaitingCall(InvitedCall):
     """One call that waits."""
 
-    __slots__ = (
-        "_asked", "_contacts", "_desk", "_final", "_first_notify", "_incoming", "_live", "_over", "_plan", "_pushed",
-        "_reach", "_recent", "_started", "_stop_progress", "_subscription", "_timer", "_waits",
-    )  # fmt: skip
+    __slots__ = ("_contacts", "_first_notify", "_reach", "_subscription")
+    mode: Mode = "application-server"
+    _desk: Desk
 
     def __init__(self, desk: Desk, incoming: IncomingRequest, asked: Asked, recent: RecentCall) -> None:
-        self._desk = desk
-        self._incoming = incoming
-        self._asked = asked
-        self._recent = recent
-        self._started = desk.now()
-        self._waits = float(desk.wake_seconds)
-        self._plan = NEVER
+        super().__init__(desk, incoming, asked, recent)
         self._contacts = WatchedContacts()
         self._reach: Reach | None = None
-        self._live: LiveCall | None = None
         self._subscription: Subscription | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._first_notify: asyncio.TimerHandle | None = None
-        self._stop_progress: Callable[[], None] | None = None
-        self._final: tuple[Outcome, int, str] | None = None
-        self._pushed = False
-        self._over = False
-        incoming.on_cancel = self._cancelled
-        incoming.on_unheard = self._unheard
 
     async def run(self) -> None:
         """From the INVITE until the subscription stands, or the call is over."""
         asked, desk = self._asked, self._desk
         try:
-            reach = await desk.wakeups.reach(asked.username, asked.domain)
+            reach = await desk.waking.reach(asked.username, asked.domain)
         except RingbackError as error:
             self._open(None)
             self._answer(503, Outcome.OVERLOADED, str(error), RETRY_AFTER)
             return
+        self._reach = reach
         self._open(reach)
         if reach is None:
             self._answer(404, Outcome.UNKNOWN_CALLEE, "there is no such subscriber")
@@ -107,49 +70,10 @@ class WaitingCall:
         self._wait_at_most(self._left())
         if self._wakes:
             # Else the caller has the final answer within milliseconds.
-            prompt = asked.prompt or reach.callee.prompt
-            self._stop_progress = desk.progress.begin(self._incoming, prompt, loop=reach.callee.prompt_loop)
-            self._live_call.note("caller told", status=183)
+            self._tell_caller(reach)
         await self._watch()
 
-    def stop(self) -> None:
-        """The server stops. A call without a push may be taken by another server; a push is not sent twice."""
-        if self._pushed:
-            self._answer(480, Outcome.OVERLOADED, "the server stopped")
-        else:
-            self._answer(503, Outcome.OVERLOADED, "the server stopped", RETRY_AFTER)
-
     # who is called ----------------------------------------------------------------------------------------------------
-
-    @property
-    def _live_call(self) -> LiveCall:
-        assert self._live is not None
-        return self._live
-
-    def _open(self, reach: Reach | None) -> None:
-        """The call has a record from here on."""
-        asked = self._asked
-        self._reach = reach
-        if reach is not None:
-            self._waits = float(asked.seconds or reach.callee.mobile_push_expiry or self._desk.wake_seconds)
-        live = self._desk.wakeups.begin(
-            NewCall(
-                mode="application-server",
-                sip_call_id=asked.call_id,
-                caller=asked.caller.uri,
-                caller_name=asked.caller.name,
-                callee=asked.callee,
-                reach=reach,
-                source=str(self._incoming.source),
-                ring_seconds=self._waits,
-            )
-        )
-        self._live = live
-        if self._final is not None:
-            outcome, status, reason = self._final
-            live.end(outcome, status=status, reason=reason)
-            return
-        live.on_cancelled = self._ended_elsewhere
 
     def _may_wait(self, reach: Reach) -> bool:
         callee, live = reach.callee, self._live_call
@@ -198,7 +122,7 @@ class WaitingCall:
         self._subscription = subscription
         self._live_call.note("subscribed")
         if not self._contacts.told:
-            self._first_notify = desk.loop.call_later(FIRST_NOTIFY_SECONDS, self._decide)
+            self._first_notify = desk.call_later(FIRST_NOTIFY_SECONDS, self._decide)
 
     def _unwatched(self, reason: str) -> None:
         if self._over:
@@ -271,21 +195,6 @@ class WaitingCall:
 
     # the end ----------------------------------------------------------------------------------------------------------
 
-    def _left(self) -> float:
-        return max(0.0, self._started + self._waits - self._desk.now())
-
-    def _wait_at_most(self, seconds: float, then: Callable[[], None] | None = None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if then is None and seconds > STILL_THERE_SECONDS:
-            seconds, then = STILL_THERE_SECONDS, self._still_there
-        self._timer = self._desk.loop.call_later(seconds, then or self._timed_out)
-
-    def _still_there(self) -> None:
-        if not self._over:
-            self._incoming.respond(183)
-            self._wait_at_most(self._left())
-
     def _timed_out(self) -> None:
         if self._over:
             return
@@ -307,43 +216,13 @@ class WaitingCall:
         live = self._live_call
         self._recent.deflects += 1
         if contact is not None:
-            live.registered(instance=contact.instance, contact=contact.uri)
+            live.registered(instance=contact.instance, contact=contact_to_show(contact.uri))
         live.note("deflected", status=status, callee_is=callee_is)
         self._close(Outcome.DEFLECTED, status, "")
 
-    def _answer(self, status: int, outcome: Outcome, reason: str, *headers: tuple[str, str]) -> None:
-        if not self._over and self._incoming.respond(status, headers=headers):
-            self._close(outcome, status, reason)
-
-    def _cancelled(self) -> None:
-        """The caller gave up, or somebody has answered; the endpoint has answered 487 already."""
-        if not self._over:
-            outcome, reason = end_by_cancel(self._incoming.cancel_reason)
-            self._close(outcome, 487, reason)
-
-    def _unheard(self) -> None:
-        """The caller wanted a reliable 183 and never confirmed it; the endpoint has answered already."""
-        if not self._over:
-            self._close(Outcome.REFUSED, 504, "the caller did not confirm the 183")
-
-    def _ended_elsewhere(self, reason: str) -> None:
-        """Somebody ended the call over HTTP, perhaps in another process."""
-        if not self._over and self._incoming.respond(480):
-            self._close(self._live_call.outcome or Outcome.CANCELLED, 480, reason)
-
-    def _close(self, outcome: Outcome, status: int, reason: str) -> None:
-        """Whoever calls this has answered the caller."""
-        desk = self._desk
-        self._over = True
-        self._final = (outcome, status, reason)
-        self._incoming.on_cancel = self._incoming.on_unheard = None
-        for timer in (self._timer, self._first_notify):
-            if timer is not None:
-                timer.cancel()
-        if self._stop_progress is not None:
-            self._stop_progress()
+    def _leave(self) -> None:
+        if self._first_notify is not None:
+            self._first_notify.cancel()
         if self._subscription is not None:
-            desk.spawn(self._subscription.end())
-        if self._live is not None:
-            self._live.end(outcome, status=status, reason=reason)
-        desk.left(self)
+            self._desk.spawn(self._subscription.end())
+        self._desk.left(self)

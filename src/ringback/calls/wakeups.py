@@ -5,6 +5,7 @@ Nothing here waits for the store but `WakeUps.reach`. A `LiveCall` hands itself 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 _LONGEST_TEXT = 500
-_MOST_REMEMBERED = 10_000
+_MOST_REMEMBERED = 50_000
 
 
 class LiveCall:
@@ -47,7 +48,9 @@ class LiveCall:
 
     __slots__ = (
         "_dropped",
+        "_last_ms",
         "_pushes",
+        "_steps",
         "_wake_ups",
         "deadline_at",
         "ended_at",
@@ -56,11 +59,11 @@ class LiveCall:
         "on_cancelled",
         "outcome",
         "pushed_at",
+        "pushes_stored",
         "reason",
         "registered_at",
         "sip_status",
         "started_at",
-        "steps",
         "stored",
         "version",
     )
@@ -79,9 +82,13 @@ class LiveCall:
         self.outcome: Outcome | None = None
         self.sip_status = 0
         self.reason = ""
-        self.steps: list[Step] = []
+        self._steps: list[bytes] = []
+        """As JSON, which takes a third of the room that objects take."""
+        self._last_ms = 0
         self.stored = False
         """The store has its row; written by the recorder."""
+        self.pushes_stored = False
+        """The store knows what it was pushed with; written by the recorder."""
         self.version = 1
         self.on_cancelled: Callable[[str], None] | None = None
 
@@ -100,11 +107,12 @@ class LiveCall:
 
     def note(self, step: str, **details: Any) -> None:
         """Adds to the trace what has just happened. `details` are plain values; never a secret."""
-        if len(self.steps) >= MOST_STEPS:
+        if len(self._steps) >= MOST_STEPS:
             self._dropped += 1
             return
         told = {name: clean(value) if isinstance(value, str) else value for name, value in details.items()}
-        self.steps.append(Step(self._wake_ups.now_ms() - self.started_at, step, told))
+        self._last_ms = self._now() - self.started_at
+        self._steps.append(_encode(Step(self._last_ms, step, told)))
 
     def push(self) -> int:
         """Pushes the call to each phone and returns how many these are; the second time it only returns it.
@@ -115,7 +123,7 @@ class LiveCall:
         if self._pushes is None:
             self._pushes = self._wake_ups.push(self)
             if self._pushes:
-                self.pushed_at = self._wake_ups.now_ms()
+                self.pushed_at = self._now()
             self._wake_ups.changed(self)
         return len(self._pushes)
 
@@ -123,9 +131,9 @@ class LiveCall:
         """A phone of the callee has registered while the call waits."""
         self.note("registered", **_said(instance=instance, contact=contact))
         if self.registered_at is None:
-            self.registered_at = self._wake_ups.now_ms()
+            self.registered_at = self._now()
             if self.pushed_at is not None:
-                seconds = max(0, self.registered_at - self.pushed_at) / 1000  # less than none: the clock was set back
+                seconds = (self.registered_at - self.pushed_at) / 1000
                 metrics.push_to_register_seconds.labels(self.new.mode).observe(seconds)
             self._wake_ups.changed(self)
 
@@ -159,6 +167,10 @@ class LiveCall:
         if self.on_cancelled is not None:
             self.on_cancelled(self.reason or outcome)
 
+    def _now(self) -> int:
+        """The time, but never before what happened last: the clock may have been set back since."""
+        return max(self._wake_ups.now_ms(), self.started_at + self._last_ms, self.registered_at or 0)
+
     def _tell(self, push_ids: list[str], farewell: Farewell) -> None:
         if push_ids:
             self._wake_ups.lane.cancel(push_ids, farewell)
@@ -170,7 +182,7 @@ class LiveCall:
         self.outcome = outcome
         self.sip_status = status or 0
         self.reason = clean(reason)
-        self.ended_at = self._wake_ups.now_ms()
+        self.ended_at = self._now()
         self._wake_ups.over(self)
         return True
 
@@ -182,9 +194,9 @@ class LiveCall:
         reach = new.reach
         callee = None if reach is None else reach.callee
         considered = [self._decided(one) for one in (reach.considered if reach is not None else ())]
-        steps = self.steps
+        steps = self._steps
         if self._dropped:
-            steps = [*steps, Step(steps[-1].at_ms, "more", {"steps": self._dropped})]
+            steps = [*steps, _encode(Step(self._last_ms, "more", {"steps": self._dropped}))]
         return CallRow(
             id=self.id,
             mode=new.mode,
@@ -207,7 +219,7 @@ class LiveCall:
             registered_at=self.registered_at,
             ended_at=self.ended_at,
             considered=_encode(considered).decode(),
-            trace=_encode(steps).decode(),
+            trace=f"[{b','.join(steps).decode()}]",
             version=self.version,
         )
 
@@ -250,7 +262,7 @@ class WakeUps:
         self._recorder = recorder
         self.lane = lane
         self._live: dict[str, LiveCall] = {}
-        self._pushed: dict[tuple[str, str], _Pushed] = {}
+        self._pushed: OrderedDict[tuple[str, str], _Pushed] = OrderedDict()
 
     @property
     def count(self) -> int:
@@ -345,7 +357,7 @@ class WakeUps:
         metrics.in_flight.labels(mode).dec()
         metrics.outcomes.labels(mode, live.outcome).inc()
         if live.outcome is Outcome.DEFLECTED and live.ended_at is not None:
-            metrics.wake_seconds.labels(mode).observe(max(0, live.ended_at - live.started_at) / 1000)
+            metrics.wake_seconds.labels(mode).observe((live.ended_at - live.started_at) / 1000)
         self._recorder.changed(live)
 
     def _take_in(self, live: LiveCall) -> None:
@@ -386,6 +398,8 @@ def _app_ids(reach: Reach | None) -> set[str]:
 
 def clean(text: str) -> str:
     """A text from outside as the store takes it: Unicode without NUL, and not too long."""
+    if len(text) <= _LONGEST_TEXT and text.isascii() and "\0" not in text:
+        return text
     return text[:_LONGEST_TEXT].encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
 
 

@@ -91,7 +91,7 @@ def _print_trace(call: dict[str, Any]) -> None:
     longest = max((step["atMilliseconds"] for step in steps), default=0)
     for step in steps:
         at = step["atMilliseconds"]
-        place = at * (_BAR - 1) // longest if longest else 0
+        place = min(max(at, 0), longest) * (_BAR - 1) // longest if longest > 0 else 0  # clocks differ, and are set
         bar = "·" * place + "●" + "·" * (_BAR - 1 - place)
         details = "  ".join(f"{name}={_plain(value)}" for name, value in step["details"].items())
         click.echo(f"{_seconds(at):>10}  {bar}  {step['step']}  {details}".rstrip())

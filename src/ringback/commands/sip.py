@@ -34,6 +34,9 @@ T = TypeVar("T")
 # domains --------------------------------------------------------------------------------------------------------------
 
 
+_NO_DOMAIN = "A domain is a host name: letters, digits and hyphens, with dots between them."
+
+
 async def create_domain(
     installation: Installation, rooms: Rooms, *, domain: str, app_ids: list[str], by: str
 ) -> dict[str, Any]:
@@ -286,4 +289,5 @@ def _converted(fields: dict[str, Any], shape: type[T]) -> T:
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as error:
-        raise StartRefused(f"{error}.", cause=error) from error
+        hint = _NO_DOMAIN if str(error).endswith("`$.domain`") else f"{error}."
+        raise StartRefused(hint, cause=error) from error

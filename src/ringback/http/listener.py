@@ -51,6 +51,7 @@ class Certificate:
         if protocols:
             self._context.set_alpn_protocols(list(protocols))
         self._seen = self._load()
+        self._said = ""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -75,11 +76,15 @@ class Certificate:
         """Whether a changed certificate is now in use; one that cannot be used is logged and left out."""
         try:
             if self._stamp() == self._seen:
+                self._said = ""
                 return False
             self._seen = self._load()
         except (OSError, StartRefused) as error:
-            _log.warning("the new certificate is not usable yet; the old one stays", reason=str(error))
+            if str(error) != self._said:  # this is looked at every second
+                self._said = str(error)
+                _log.warning("the new certificate is not usable yet; the old one stays", reason=self._said)
             return False
+        self._said = ""
         _log.info("the certificate was read again")
         return True
 

@@ -11,22 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ringback.clock import Clock
-from ringback.errors import RingbackError
 from ringback.outbox import BROKEN, Delivery, Earlier, GiveUp, Outbox, Outcome, Result, RetryLater
 from ringback.push import queries
 from ringback.push.channel import Provider, PushChannel, result_of
 from ringback.push.content import CallContent, Content
 from ringback.push.farewells import MISSED_MS, PUSHKIT, Farewell, farewell_content
-from ringback.push.model import NewPush, OutgoingPush, Push
+from ringback.push.gathering import Gathering
+from ringback.push.model import NewPush, OutgoingPush
 from ringback.push.model_tokens import PushToken
 from ringback.push.reactions import Verdict
+from ringback.push.ringing import Ringing
 from ringback.push.service import CALL_CHANNEL, Pushes, delivery_of
 from ringback.store import Store, Tx
 
@@ -44,11 +46,8 @@ _CLOSE_SECONDS = 5
 _LEASE_AFTER_MS = 60_000
 _TOLD_LATE_SECONDS = 5.0
 """So long after the ring time somebody may still say that the call was missed."""
-_STORE_PAUSE_SECONDS = 0.5
 _STORE_PATIENCE_SECONDS = 10.0
 _encode = msgspec.json.Encoder().encode
-
-T = TypeVar("T")
 
 
 class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,23 +70,6 @@ class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
     notice_id: str | None = None
 
 
-class _Ringing:
-    """A push of a call, from the moment it is sent until the ring time is over."""
-
-    __slots__ = ("alert", "interrupted", "is_out", "outgoing", "push", "withdrawal", "withdrawn")
-
-    def __init__(self, push: Push, outgoing: OutgoingPush, alert: PushToken | None, *, withdrawal: bool) -> None:
-        self.push = push
-        self.outgoing = outgoing
-        self.alert = alert
-        self.withdrawal = withdrawal
-        self.is_out = False
-        """It has arrived, or may have."""
-        self.withdrawn: Farewell | Literal["quietly"] | None = None
-        self.interrupted = asyncio.Event()
-        """No further attempt is to be made."""
-
-
 class CallPushes:
     """Sends calls, and takes them back. One for each process that rings phones."""
 
@@ -103,7 +85,6 @@ class CallPushes:
         providers: Mapping[str, Provider],
         local: LocalProvider | None = None,
     ) -> None:
-        self._store = store
         self._clock = clock
         self._outbox = outbox
         self._pushes = pushes
@@ -111,9 +92,12 @@ class CallPushes:
         self._channel = channel
         self._providers = dict(providers)
         self._local = local
-        self._ringing: dict[str, _Ringing] = {}
+        self._ringing: dict[str, Ringing] = {}
+        self._to_forget: dict[int, list[str]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._inserts = Gathering(store, self._insert, self._spawn)
+        self._settlements = Gathering(store, self._settle, self._spawn)
 
     def can_ring(self, target: PushToken) -> bool:
         """Whether a call may and can be pushed to this push token."""
@@ -143,7 +127,7 @@ class CallPushes:
                 alert = alerts.get(_phone_of(target)) if target.kind == PUSHKIT else None
                 begun.append(self._made(content, target, new.notice_id, new.ring_expires_at, alert=alert))
         self._begin(begun)
-        return [ringing.push.id for ringing in begun]
+        return [ringing.id for ringing in begun]
 
     def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
         """The call is over: no further attempts, and phones that may ring are told, and why.
@@ -157,7 +141,7 @@ class CallPushes:
             ringing = self._ringing.get(push_id)
             if ringing is not None and ringing.withdrawn is None:
                 ringing.withdrawn = why
-                ringing.interrupted.set()
+                ringing.interrupt()
                 if ringing.is_out:
                     withdrawals.append(self._withdrawal(ringing, why))
         self._begin([one for one in withdrawals if one is not None])
@@ -168,7 +152,7 @@ class CallPushes:
             ringing = self._ringing.get(push_id)
             if ringing is not None and ringing.withdrawn is None:
                 ringing.withdrawn = "quietly"
-                ringing.interrupted.set()
+                ringing.interrupt()
 
     async def idle(self) -> None:
         """Returns when everything that was sent is over, and on record."""
@@ -179,7 +163,7 @@ class CallPushes:
         """The process stops: no further attempts; what is under way has a moment to be answered and recorded."""
         self._closing = True
         for ringing in self._ringing.values():
-            ringing.interrupted.set()
+            ringing.interrupt()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.idle()
@@ -201,7 +185,7 @@ class CallPushes:
         *,
         alert: PushToken | None = None,
         withdrawal: bool = False,
-    ) -> _Ringing:
+    ) -> Ringing:
         token_id = target.id if isinstance(target, PushToken) else target.push_token_id
         new = NewPush(
             app_id=target.app_id,
@@ -235,11 +219,10 @@ class CallPushes:
             urgent=True,
             registered_at=registered_at,
         )
-        return _Ringing(push, outgoing, alert, withdrawal=withdrawal)
+        return Ringing(push, outgoing, alert, withdrawal=withdrawal)
 
-    def _withdrawal(self, ringing: _Ringing, why: Farewell) -> _Ringing | None:
-        deadline = ringing.outgoing.deadline_at
-        assert deadline is not None
+    def _withdrawal(self, ringing: Ringing, why: Farewell) -> Ringing | None:
+        deadline = ringing.deadline_at
         if why == "missed":
             deadline = max(deadline, self._clock.now_ms()) + MISSED_MS
         elif self._seconds_left(ringing) <= 0:
@@ -249,77 +232,80 @@ class CallPushes:
         if target is None:
             return None
         content = farewell_content(ringing.outgoing.content, why)
-        return self._made(content, target, ringing.push.notice_id, deadline, withdrawal=True)
+        return self._made(content, target, ringing.notice_id, deadline, withdrawal=True)
 
-    def _begin(self, begun: Sequence[_Ringing]) -> None:
+    def _begin(self, begun: Sequence[Ringing]) -> None:
         """Sends first, and hands the rows to the store without waiting for it."""
-        if not begun:
-            return
-        loop = asyncio.get_running_loop()
-        held: asyncio.Future[dict[str, Delivery]] = loop.create_future()
         for ringing in begun:
-            self._ringing[ringing.push.id] = ringing
+            self._ringing[ringing.id] = ringing
             if self._closing:
-                ringing.interrupted.set()
-            self._spawn(self._ring(ringing, held))
-        self._spawn(self._store_rows(begun, held))
+                ringing.interrupt()
+            self._spawn(self._ring(ringing))
+        for ringing in begun:
+            ringing.held = self._inserts.put(ringing, self._patience(ringing))
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ring(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> None:
+    async def _ring(self, ringing: Ringing) -> None:
         try:
-            result, duration_ms, earlier = await self._try(ringing, held)
+            result, duration_ms, earlier = await self._try(ringing)
             why = ringing.withdrawn
             if ringing.is_out and why is not None and why != "quietly" and not ringing.withdrawal:
                 withdrawal = self._withdrawal(ringing, why)
                 self._begin([] if withdrawal is None else [withdrawal])
             at = self._clock.now_ms()
-            deliveries = await held
-            delivery = deliveries.get(ringing.push.id)
+            delivery = await ringing.stored()
+            ringing.push = ringing.held = None
             if delivery is not None:
                 outcome = Outcome(delivery, result, at, duration_ms, tuple(earlier))
-                await self._kept(ringing, self._settle, outcome)
+                await self._settlements.put(outcome, self._patience(ringing))
         finally:
-            # Until then it may be cancelled.
-            loop = asyncio.get_running_loop()
-            left = max(0.0, self._seconds_left(ringing)) + _TOLD_LATE_SECONDS
-            loop.call_later(left, self._ringing.pop, ringing.push.id, None)
+            self._forget_later(ringing)
 
-    async def _try(
-        self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]
-    ) -> tuple[Result, int, list[Earlier]]:
+    def _forget_later(self, ringing: Ringing) -> None:
+        """Until the ring time is over it may be cancelled. All that end within one second share a timer."""
+        loop = asyncio.get_running_loop()
+        left = max(0.0, self._seconds_left(ringing)) + _TOLD_LATE_SECONDS
+        second = math.ceil(loop.time() + left)
+        if second not in self._to_forget:
+            self._to_forget[second] = []
+            loop.call_at(second, self._forget, second)
+        self._to_forget[second].append(ringing.id)
+
+    def _forget(self, second: int) -> None:
+        for push_id in self._to_forget.pop(second):
+            self._ringing.pop(push_id, None)
+
+    async def _try(self, ringing: Ringing) -> tuple[Result, int, list[Earlier]]:
         """Attempts until one counts; returns the last one's result, how long it took, and those before it."""
         earlier: list[Earlier] = []
         pause = _FIRST_PAUSE_SECONDS
         while True:
             began = time.monotonic()
-            result = await self._attempt(ringing, held)
+            result = await self._attempt(ringing)
             duration_ms = round((time.monotonic() - began) * 1000)
             if not isinstance(result, RetryLater):
                 return result, duration_ms, earlier
             if result.leave_alone_seconds is not None:
                 return GiveUp(result.reason, note=result.note), duration_ms, earlier
             wait = max(pause, result.after_seconds or 0)
-            if not ringing.interrupted.is_set() and wait < self._seconds_left(ringing):
+            if not ringing.is_interrupted and wait < self._seconds_left(ringing):
                 earlier.append(Earlier(self._clock.now_ms(), result.reason, duration_ms))
-                try:
-                    async with asyncio.timeout(wait):
-                        await ringing.interrupted.wait()
-                except TimeoutError:
+                if await ringing.pauses(wait):
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                     continue
                 earlier.pop()
             return GiveUp(f"{self._why_over(ringing)}: {result.reason}", note=result.note), duration_ms, earlier
 
-    def _why_over(self, ringing: _Ringing) -> str:
+    def _why_over(self, ringing: Ringing) -> str:
         if ringing.withdrawn is not None:
             return "the call ended"
         return "the server stopped" if self._closing else "the ring time is over"
 
-    async def _attempt(self, ringing: _Ringing, held: asyncio.Future[dict[str, Delivery]]) -> Result:
+    async def _attempt(self, ringing: Ringing) -> Result:
         seconds = self._seconds_left(ringing)
         if seconds <= 0:
             return GiveUp("the ring time is over")
@@ -328,10 +314,10 @@ class CallPushes:
             async with asyncio.timeout(seconds):
                 if push.kind == "local" and self._local is not None:
                     # The mailbox is in the store, so here the store is the wire.
-                    if ringing.push.id not in await asyncio.shield(held):
+                    if await ringing.stored() is None:
                         return GiveUp("the database was away")
                     ringing.is_out = True
-                    return await self._local.send(ringing.push)
+                    return await self._local.send(ringing.row)
                 reaction = await self._providers[push.kind].send(push)
         except TimeoutError:
             ringing.is_out = True
@@ -342,43 +328,27 @@ class CallPushes:
         ringing.is_out = ringing.is_out or reaction.verdict in {Verdict.DELIVERED, Verdict.UNKNOWN}
         return result_of(reaction, push)
 
-    def _seconds_left(self, ringing: _Ringing) -> float:
-        deadline = ringing.outgoing.deadline_at
-        assert deadline is not None
-        return (deadline - self._clock.now_ms()) / 1000
+    def _seconds_left(self, ringing: Ringing) -> float:
+        return (ringing.deadline_at - self._clock.now_ms()) / 1000
 
     # the store --------------------------------------------------------------------------------------------------------
 
-    async def _store_rows(self, begun: Sequence[_Ringing], held: asyncio.Future[dict[str, Delivery]]) -> None:
-        deliveries = await self._kept(begun[0], self._insert, begun)
-        held.set_result({delivery.id: delivery for delivery in deliveries or ()})
+    def _patience(self, ringing: Ringing) -> float:
+        """How many seconds the store may be away."""
+        return max(0.0, self._seconds_left(ringing)) + _STORE_PATIENCE_SECONDS
 
-    async def _kept(self, ringing: _Ringing, unit: Callable[..., Awaitable[T]], *args: Any) -> T | None:
-        """Runs a unit, again when the database is away for a moment; None when it was away for too long."""
-        gives_up_at = time.monotonic() + max(0.0, self._seconds_left(ringing)) + _STORE_PATIENCE_SECONDS
-        while True:
-            try:
-                return await self._store.write(unit, *args)
-            except RingbackError as error:
-                if time.monotonic() > gives_up_at:
-                    logger.warning("call pushes were sent, but what became of them was not stored: %s", error)
-                    return None
-                await asyncio.sleep(_STORE_PAUSE_SECONDS)
-            except Exception:
-                logger.exception("call pushes were sent, but what became of them was not stored")
-                return None
-
-    async def _insert(self, tx: Tx, begun: Sequence[_Ringing]) -> list[Delivery]:
-        await tx.run(queries.insert_pushes, _encode([ringing.push for ringing in begun]).decode())
-        deadline = begun[0].outgoing.deadline_at
-        assert deadline is not None
+    async def _insert(self, tx: Tx, begun: list[Ringing]) -> list[Delivery]:
+        await tx.run(queries.insert_pushes, _encode([ringing.row for ringing in begun]).decode())
         deliveries = [
-            msgspec.structs.replace(delivery_of(ringing.push, deadline), channel=CALL_CHANNEL) for ringing in begun
+            msgspec.structs.replace(delivery_of(ringing.row, ringing.deadline_at), channel=CALL_CHANNEL)
+            for ringing in begun
         ]
-        return await self._outbox.enqueue_held(tx, deliveries, deadline + _LEASE_AFTER_MS)
+        last = max(ringing.deadline_at for ringing in begun)
+        return await self._outbox.enqueue_held(tx, deliveries, last + _LEASE_AFTER_MS)
 
-    async def _settle(self, tx: Tx, outcome: Outcome) -> None:
-        await self._channel.settled(tx, await self._outbox.settle(tx, [outcome]))
+    async def _settle(self, tx: Tx, outcomes: list[Outcome]) -> list[None]:
+        await self._channel.settled(tx, await self._outbox.settle(tx, outcomes))
+        return [None for _ in outcomes]
 
 
 def _phone_of(token: PushToken) -> tuple[str | None, str | None, str | None, str | None]:
