@@ -84,11 +84,17 @@ class Scene:
     @staticmethod
     @contextlib.asynccontextmanager
     async def start(
-        folder: Path, database_url: str, *, timers: Timers | None = None, drain_seconds: float = 0.1, **settings: Any
+        folder: Path,
+        database_url: str,
+        *,
+        timers: Timers | None = None,
+        drain_seconds: float = 0.1,
+        by_http: bool = False,
+        **settings: Any,
     ) -> AsyncIterator[Scene]:
         """An application server that takes calls from 127.0.0.1, with the domain example.com, whose app is `bank`.
 
-        `drain_seconds`: nobody waits long for what a test left unfinished; what is about the end says more.
+        `drain_seconds`: nobody waits long for what a test left unfinished; what is about the end says more. `by_http`: see `Served.start`.
         """
         async with contextlib.AsyncExitStack() as running:
             apns = await running.enter_async_context(ApnsDouble(folder / "apns"))
@@ -104,7 +110,7 @@ class Scene:
             }
             served = await running.enter_async_context(
                 Served.start(
-                    folder, database_url, by_http=False, **{name: str(value) for name, value in said.items()}
+                    folder, database_url, by_http=by_http, **{name: str(value) for name, value in said.items()}
                 )
             )
             calls = await running.enter_async_context(contextlib.AsyncExitStack())

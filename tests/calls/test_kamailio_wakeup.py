@@ -47,6 +47,7 @@ async def whole(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Whole]:
         scene = await running.enter_async_context(Scene.start(tmp_path, sqlite_url, **settings))
         store, rooms = scene.served.installation.store, scene.served.rooms
         created = await store.write(rooms.access.create_user, BY, "kamailio", "sip-proxy")
+        await scene.served.call("GET", "/health/live")  # so that no digest waits until the application is made
         (tmp_path / "kamailio").mkdir()
         proxy = await running.enter_async_context(
             Kamailio.start(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from ringback.sip import IncomingRequest, SipAddress, SipUnreachable
+from ringback.sip.transports import StreamFlow
 from ringback.testing.certificates import Authority
 from tests.sip.conftest import SHORT, MakeEndpoint, MakePeer
 from tests.sip.peers import Handler, StreamPeer, until, write
@@ -127,6 +128,21 @@ async def test_a_message_that_does_not_end_closes_the_connection(make_endpoint: 
     task = spawn(drip())
     await until(lambda: peer.is_closed)
     task.cancel()
+    assert endpoint.counters.refused == {"slow": 1}
+
+
+async def test_a_connection_is_refused_for_one_reason_once(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    """The wheel may come again, and more bytes may, before the loop says that the connection is lost."""
+    handler = Handler()
+    endpoint = make_endpoint(handler)
+    peer = await connect(await endpoint.listen("tcp", "127.0.0.1", 0))
+    peer.send(write("OPTIONS", via=VIA, port=peer.port))
+    await until(lambda: handler.requests)
+    flow = handler.requests[0].flow
+    assert isinstance(flow, StreamFlow)
+    flow.refuse("slow")
+    flow.refuse("idle")
+    await until(lambda: peer.is_closed)
     assert endpoint.counters.refused == {"slow": 1}
 
 

@@ -23,8 +23,8 @@ from tests.softphone.test_phone_and_server import PIN, enrolled
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[EmbeddedScene]:
-    async with EmbeddedScene.start(tmp_path / "server", "", sip_requests_per_second=10_000) as scene:
+async def scene(tmp_path: Path, sqlite_url: str) -> AsyncIterator[EmbeddedScene]:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, by_http=True, sip_requests_per_second=10_000) as scene:
         yield scene
 
 

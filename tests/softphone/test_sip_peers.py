@@ -60,8 +60,8 @@ async def test_a_cancelled_call_behind_kamailio(tmp_path: Path, sqlite_url: str)
         assert (await behind.scene.record()).outcome == "CANCELLED"
 
 
-async def test_baresip_is_called(tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path / "server", "") as scene:
+async def test_baresip_is_called(tmp_path: Path, sqlite_url: str) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as scene:
         await scene.account("alice")
         await scene.account("bob")
         async with (
@@ -78,7 +78,7 @@ async def test_baresip_is_called(tmp_path: Path) -> None:
             assert "incoming rtp for 'audio' established" in phone.log
 
 
-async def test_calling_over_tls(tmp_path: Path) -> None:
+async def test_calling_over_tls(tmp_path: Path, sqlite_url: str) -> None:
     authority = Authority(tmp_path)
     certificate = authority.server()
     place = f"127.0.0.1:{free_port()}"
@@ -87,7 +87,7 @@ async def test_calling_over_tls(tmp_path: Path) -> None:
         "tls_certificate": str(certificate.certificate),
         "tls_key": str(certificate.key),
     }
-    async with EmbeddedScene.start(tmp_path / "server", "", **settings) as scene:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, **settings) as scene:
         await scene.account("alice")
         await scene.account("bob")
         secure = account("alice", f"{place};transport=tls")
@@ -107,8 +107,8 @@ async def test_calling_over_tls(tmp_path: Path) -> None:
                 await stranger.register()
 
 
-async def test_a_wrong_password_at_the_server(tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path / "server", "") as scene:
+async def test_a_wrong_password_at_the_server(tmp_path: Path, sqlite_url: str) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as scene:
         await scene.account("bob")
         async with SipPhone(account("bob", scene.address, "wrong")) as phone, asyncio.timeout(20):
             with pytest.raises(RegisterRefused) as refused:
@@ -116,8 +116,8 @@ async def test_a_wrong_password_at_the_server(tmp_path: Path) -> None:
         assert refused.value.sip_status in {401, 403}
 
 
-async def test_calls_over_a_line_that_loses_and_doubles(tmp_path: Path) -> None:
-    async with EmbeddedScene.start(tmp_path / "server", "") as scene:
+async def test_calls_over_a_line_that_loses_and_doubles(tmp_path: Path, sqlite_url: str) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url) as scene:
         await scene.account("alice")
         await scene.account("bob")
         async with Forwarder.start(scene.address, lost=0.1, doubled=0.1, seed=5) as line:

@@ -17,9 +17,10 @@ from ringback.calls.invited import LONGEST_AOR, REMEMBERED_SECONDS, RETRY_AFTER,
 from ringback.calls.model import Outcome
 from ringback.calls.recent_calls import RecentCalls
 from ringback.calls.ringing import Caller, caller_of, readable
-from ringback.calls.tasks import Tasks
+from ringback.calls.tasks import Tasks, went_wrong
 from ringback.calls.waiting import WaitingCall
 from ringback.protocols.sip.message import SipMalformed
+from ringback.sip import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine
@@ -67,6 +68,7 @@ class ApplicationServer:
         self.waking = waking
         self.progress = progress
         self._loop = asyncio.get_running_loop()
+        self.wheel = Wheel(self._loop, went_wrong)
         self.wake_seconds = settings.wake_seconds
         self.deflect_status = settings.deflect_status
         self.goes_on_unwatched = settings.goes_on_unwatched
@@ -86,6 +88,7 @@ class ApplicationServer:
         for call in list(self._calls):
             call.stop()
         await self._tasks.finish(seconds)
+        self.wheel.close()
 
     # requests ---------------------------------------------------------------------------------------------------------
 
@@ -145,10 +148,12 @@ class ApplicationServer:
             raise SipMalformed("Callee Is Not user@domain", status=404 if uri.scheme != "tel" else 416)
         caller = caller_of(request, trusted=True)
         username, _, domain = uri.aor.rpartition("@")
+        username, domain = said.callee or username, (said.domain or domain).lower()
         asked = Asked(
             call_id=readable(request.call_id),
-            username=said.callee or username,
-            domain=(said.domain or domain).lower(),
+            username=username,
+            domain=domain,
+            callee=f"{username}@{domain}",
             target=_with_port(uri, self._settings.deflect_port) if self._settings.deflect_port else request.uri,
             caller=caller if said.caller is None else Caller(f"tel:{said.caller}", caller.name),
             seconds=said.expiration,

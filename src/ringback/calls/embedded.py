@@ -18,12 +18,13 @@ from ringback.calls.model import Outcome
 from ringback.calls.push_rate import PushRate
 from ringback.calls.recent_calls import RecentCalls
 from ringback.calls.ringing import caller_of, readable
-from ringback.calls.tasks import Tasks
+from ringback.calls.tasks import Tasks, went_wrong
 from ringback.errors import RingbackError
 from ringback.protocols.sip.errors import SipMalformed
+from ringback.sip import Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Container, Sequence
 
     from ringback.calls.bindings import Bindings
     from ringback.calls.model import Reach
@@ -84,12 +85,13 @@ class EmbeddedServer:
         self._registrar: Registrar | None = None
         self._rate = PushRate(clock=clock, per_minute=settings.pushes_per_minute)
         self._recent = RecentCalls()
-        self._held: dict[str, list[HeldCall]] = {}
+        self._held: dict[str, tuple[HeldCall, ...]] = {}
         self._waiting = 0
         self._late = 0
         self._tasks = Tasks()
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self.wheel = Wheel(self._loop, went_wrong)
         self.waking = waking
         self.progress = progress
         self.wake_seconds = settings.wake_seconds
@@ -109,6 +111,7 @@ class EmbeddedServer:
         for call in [call for calls in self._held.values() for call in calls]:
             call.stop()
         await self._tasks.finish(seconds)
+        self.wheel.close()
 
     # requests ---------------------------------------------------------------------------------------------------------
 
@@ -205,7 +208,7 @@ class EmbeddedServer:
             return
         call = HeldCall(self, incoming, asked, recent)
         # Before the look-up: a phone that registers meanwhile must find it.
-        self._held.setdefault(asked.callee, []).append(call)
+        self._held[asked.callee] = (*self._held.get(asked.callee, ()), call)
         self._waiting += 1
         self._tasks.spawn(call.run())
 
@@ -218,7 +221,7 @@ class EmbeddedServer:
 
     def registered(self, username: str, domain: str, fresh: Sequence[Binding]) -> None:
         """Phones of a subscriber have registered just now. Nothing is waited for."""
-        for call in list(self._held.get(f"{username}@{domain}", ())):
+        for call in self._held.get(f"{username}@{domain}", ()):
             call.registered(fresh)
 
     # what a held call needs -------------------------------------------------------------------------------------------
@@ -226,10 +229,6 @@ class EmbeddedServer:
     def now(self) -> float:
         """The loop's clock."""
         return self._loop.time()
-
-    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
-        """Calls it once."""
-        return self._loop.call_later(seconds, then)
 
     async def look_up(self, username: str, domain: str, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
         """Whom a call reaches, and the bindings there are, in one reading unit. `purr`: only the phone of this name."""
@@ -275,10 +274,10 @@ class EmbeddedServer:
         self._forget(call)
 
     def _forget(self, call: HeldCall) -> None:
-        calls = self._held.get(call.callee, [])
-        if call in calls:
-            calls.remove(call)
-        if not calls:
+        others = tuple(one for one in self._held.get(call.callee, ()) if one is not call)
+        if others:
+            self._held[call.callee] = others
+        else:
             self._held.pop(call.callee, None)
 
 
@@ -291,6 +290,7 @@ def _asked(request: Request, *, trusted: bool) -> Asked:
         call_id=readable(request.call_id),
         username=uri.username,
         domain=uri.host,
+        callee=f"{uri.username}@{uri.host}",
         target=request.uri,
         caller=caller_of(request, trusted=trusted),
     )

@@ -119,7 +119,7 @@ class HeldCall(InvitedCall):
             self._wake_nobody(Outcome.NO_PHONE, "no phone can be woken")
             return
         self._recent.pushed = True
-        self._wait_at_most(self._left())
+        self._wait()
         self._tell_caller(reach)
 
     def _wake_nobody(self, outcome: Outcome, reason: str, *headers: tuple[str, str]) -> None:

@@ -9,9 +9,9 @@ import msgspec
 from ringback.calls.model import NewCall, Outcome
 from ringback.calls.plans import NEVER
 from ringback.calls.ringing import Caller, end_by_cancel
+from ringback.sip import NEVER_DUE
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from ringback.calls.model import Mode, Reach
@@ -36,13 +36,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
     target: str
     caller: Caller
+    callee: str
+    """`user@domain`: made once, since much of what a held call keeps is found by it."""
     seconds: int | None = None
     prompt: str | None = None
-
-    @property
-    def callee(self) -> str:
-        """`user@domain`."""
-        return f"{self.username}@{self.domain}"
 
     def new_call(self, mode: Mode, incoming: IncomingRequest, reach: Reach | None, ring_seconds: float) -> NewCall:
         """What the record of this call begins with."""
@@ -63,7 +60,7 @@ class InvitedCall:
 
     __slots__ = (
         "_asked", "_desk", "_final", "_incoming", "_live", "_over", "_plan", "_pushed", "_recent", "_started",
-        "_stop_progress", "_timer", "_waits",
+        "_stop_progress", "_then", "_waits", "due", "tick",
     )  # fmt: skip
     mode: Mode
 
@@ -76,7 +73,9 @@ class InvitedCall:
         self._waits = float(desk.wake_seconds)
         self._plan = NEVER
         self._live: LiveCall | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._then: Callable[[], None] | None = None
+        self.due = NEVER_DUE
+        self.tick = 0
         self._stop_progress: Callable[[], None] | None = None
         self._final: tuple[Outcome, int, str] | None = None
         self._pushed = False
@@ -116,22 +115,38 @@ class InvitedCall:
         prompt = self._asked.prompt or reach.callee.prompt
         self._stop_progress = self._desk.progress.begin(self._incoming, prompt, loop=reach.callee.prompt_loop)
         self._live_call.note("caller told", status=183)
+        self._incoming.lighten()
+
+    @property
+    def _ends_at(self) -> float:
+        return self._started + self._waits
 
     def _left(self) -> float:
-        return max(0.0, self._started + self._waits - self._desk.now())
+        return max(0.0, self._ends_at - self._desk.now())
 
-    def _wait_at_most(self, seconds: float, then: Callable[[], None] | None = None) -> None:
-        """In the place of what was waited for before. `then`: instead of the end of the ring time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if then is None and seconds > STILL_THERE_SECONDS:
-            seconds, then = STILL_THERE_SECONDS, self._still_there
-        self._timer = self._desk.call_later(seconds, then or self._timed_out)
+    def _wait(self) -> None:
+        """Until the ring time is over; the caller hears now and then that the call still waits."""
+        self._then = None
+        self.due = min(self._ends_at, self._desk.now() + STILL_THERE_SECONDS)
+        self._desk.wheel.place(self)
 
-    def _still_there(self) -> None:
-        if not self._over:
+    def _wait_at_most(self, seconds: float, then: Callable[[], None]) -> None:
+        """In the place of what was waited for before: not the end of the ring time."""
+        self._then = then
+        self.due = self._desk.now() + seconds
+        self._desk.wheel.place(self)
+
+    def on_time(self, now: float) -> None:
+        """What was waited for has come."""
+        del now
+        due, self.due = self.due, NEVER_DUE
+        if self._then is not None:
+            self._then()
+        elif due >= self._ends_at:
+            self._timed_out()
+        elif not self._over:
             self._incoming.respond(183)
-            self._wait_at_most(self._left())
+            self._wait()
 
     def _timed_out(self) -> None:
         """The ring time is over."""
@@ -168,9 +183,8 @@ class InvitedCall:
         self._over = True
         self._final = (outcome, status, reason)
         self._incoming.on_cancel = self._incoming.on_unheard = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._then, self.due = None, NEVER_DUE
+        self._desk.wheel.place(self)
         if self._stop_progress is not None:
             self._stop_progress()
             self._stop_progress = None

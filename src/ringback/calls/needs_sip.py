@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ringback.calls.model import NewCall, Reach
     from ringback.calls.waiting import WaitingCall
     from ringback.calls.wakeups import LiveCall
-    from ringback.sip import IncomingRequest, Notification, Subscription
+    from ringback.sip import IncomingRequest, Notification, Subscription, Wheel
 
 
 class RecordKeeper(Protocol):
@@ -43,6 +43,7 @@ class CallDesk(Protocol):
 
     progress: Progress
     wake_seconds: int
+    wheel: Wheel
 
     @property
     def waking(self) -> RecordKeeper:
@@ -53,16 +54,16 @@ class CallDesk(Protocol):
         """A steady clock, in seconds."""
         ...
 
-    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
-        """Calls it once."""
-        ...
-
 
 class Desk(CallDesk, Protocol):
     """What a waiting call needs besides of the application server."""
 
     deflect_status: int
     goes_on_unwatched: bool
+
+    def call_later(self, seconds: float, then: Callable[[], None]) -> asyncio.TimerHandle:
+        """Calls it once."""
+        ...
 
     @property
     def waking(self) -> Waking:

@@ -119,10 +119,11 @@ class Recorder:
 
     async def _write_batch(self, taken: list[LiveCall]) -> bool:
         """Writes some calls as they are now; False when that has to be tried again."""
+        pushed = [live for live in taken if live.push_ids and not live.pushes_stored]
         batch = Batch(
             [live.row() for live in taken if not live.stored],
             [live.row() for live in taken if live.stored],
-            [row for live in taken if not live.pushes_stored for row in live.push_rows()],
+            [row for live in pushed for row in live.push_rows()],
         )
         try:
             await self._store.write(write_batch, batch, self._events)
@@ -140,10 +141,10 @@ class Recorder:
             logger.warning("records of calls are written again")
         for live in taken:
             live.stored = True
+        for live in pushed:
+            live.pushes_stored = True
         for row in batch.pushes:
-            written = self._by_push.pop(row.push_id, None)
-            if written is not None:
-                written.pushes_stored = True
+            self._by_push.pop(row.push_id, None)
         return True
 
     def _put_back(self, taken: list[LiveCall]) -> None:

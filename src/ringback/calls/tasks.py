@@ -37,4 +37,9 @@ class Tasks:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a request went wrong", exc_info=error)
+            went_wrong(error)
+
+
+def went_wrong(error: Exception | BaseException) -> None:
+    """A mistake of ours, which nobody waits for: the log has to tell of it."""
+    logger.error("a request went wrong", exc_info=error)

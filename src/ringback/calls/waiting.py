@@ -67,7 +67,7 @@ class WaitingCall(InvitedCall):
             self._answer(404, Outcome.UNKNOWN_CALLEE, "there is no such subscriber")
         if self._over or reach is None or not self._may_wait(reach):
             return
-        self._wait_at_most(self._left())
+        self._wait()
         if self._wakes:
             # Else the caller has the final answer within milliseconds.
             self._tell_caller(reach)

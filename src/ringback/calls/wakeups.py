@@ -47,26 +47,10 @@ class LiveCall:
     """One call that waits. `on_cancelled(reason)` is called when somebody ended it over HTTP, in whatever process."""
 
     __slots__ = (
-        "_dropped",
-        "_last_ms",
-        "_pushes",
-        "_steps",
-        "_wake_ups",
-        "deadline_at",
-        "ended_at",
-        "id",
-        "new",
-        "on_cancelled",
-        "outcome",
-        "pushed_at",
-        "pushes_stored",
-        "reason",
-        "registered_at",
-        "sip_status",
-        "started_at",
-        "stored",
-        "version",
-    )
+        "_dropped", "_last_ms", "_pushes", "_steps", "_wake_ups", "deadline_at", "ended_at", "id", "new",
+        "on_cancelled", "outcome", "pushed_at", "pushes_stored", "reason", "registered_at", "sip_status",
+        "started_at", "stored", "version",
+    )  # fmt: skip
 
     def __init__(self, wake_ups: WakeUps, call_id: str, new: NewCall, started_at: int) -> None:
         self._wake_ups = wake_ups

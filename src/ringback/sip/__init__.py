@@ -22,9 +22,11 @@ from ringback.sip.model import HERE, SipAddress, SipFailure, SipLimits, SipTimeo
 from ringback.sip.needs import SipHandler
 from ringback.sip.resolve import next_hop
 from ringback.sip.subscriber import Subscription, SubscriptionRefused, Subscriptions
+from ringback.sip.wheel import NEVER_DUE, Wheel
 
 __all__ = [
     "HERE",
+    "NEVER_DUE",
     "Authenticator",
     "IncomingRequest",
     "Notification",
@@ -43,5 +45,6 @@ __all__ = [
     "Subscriptions",
     "Timers",
     "Trusted",
+    "Wheel",
     "next_hop",
 ]

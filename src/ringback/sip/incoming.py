@@ -164,6 +164,10 @@ class IncomingRequest:
             self._answer_reliably(answer)
         return True
 
+    def lighten(self) -> None:
+        """It will wait: what no answer of ours needs of the request is let go, its body and most of its header."""
+        self.request.keep_for_answers()
+
     # What follows is for the server of this room.
 
     def begin(self, key: Key, merged: Key | None) -> None:

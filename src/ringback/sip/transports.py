@@ -158,9 +158,9 @@ class StreamFlow(asyncio.Protocol):
         return True
 
     def refuse(self, reason: Reason) -> None:
-        """Closes at once, and counts why."""
-        self._owner.counters.refuse(reason)
-        if self._transport is not None:
+        """Closes at once, and counts why: the first reason of a connection, and none of one that was closing anyway."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._owner.counters.refuse(reason)
             self._transport.abort()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 TICK_SECONDS: Final = 1 / 64
 """A power of two, so that ticks and seconds become each other without rounding."""
 _MOST_AT_ONCE: Final = 200
-_NEVER: Final = math.inf
+NEVER_DUE: Final = math.inf
 
 
 class Timed(Protocol):
@@ -25,7 +25,7 @@ class Timed(Protocol):
     tick: int
 
     def on_time(self, now: float) -> None:
-        """`due` has come; it sets a new one, or `NEVER`."""
+        """`due` has come; it sets a new one, or `NEVER_DUE`."""
         ...
 
 
@@ -46,7 +46,7 @@ class Wheel:
         """Stands where its `due` says; not at all when that is never."""
         due = item.due
         # What is set while a tick is being run comes after it, even when its time has passed already.
-        tick = 0 if due == _NEVER else max(math.ceil(due / TICK_SECONDS), self._running + 1)
+        tick = 0 if due == NEVER_DUE else max(math.ceil(due / TICK_SECONDS), self._running + 1)
         if tick == item.tick:
             return
         if item.tick:
@@ -111,5 +111,5 @@ class Wheel:
             item.on_time(now)
         except Exception as error:  # noqa: BLE001 a mistake with one call must not stop the timers of all others
             self._failed(error)
-            item.due = _NEVER
+            item.due = NEVER_DUE
         self.place(item)

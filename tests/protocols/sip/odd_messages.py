@@ -35,6 +35,7 @@ def shortened() -> bytes:
 
 READ: dict[str, bytes] = {
     "plain": INVITE.encode(),
+    "a field with a very long name": changed("Content-Length", f"X-{'Long' * 60}-Name: value\r\nContent-Length"),
     "folded header": changed("To: <sip:bob", "To:\r\n <sip:bob"),
     "folded in the middle": changed("CSeq: 314159 INVITE", "CSeq: 314159\r\n\t  INVITE"),
     "folded with nothing but spaces": changed("CSeq: 314159 INVITE\r\n", "CSeq: 314159 INVITE\r\n   \r\n"),

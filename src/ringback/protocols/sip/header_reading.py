@@ -25,7 +25,7 @@ _SINGLE: Final = frozenset(
     )
 )
 _MOST_FIELDS: Final = 256
-_LONGEST_NAME: Final = 64
+_LONGEST_NAME: Final = 255
 
 
 def end_of_header(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:

@@ -42,6 +42,7 @@ _NEEDED: Final = ("Via", "From", "To", "Call-ID", "CSeq")
 _IN_REFUSAL: Final = frozenset(_NEEDED)
 _IN_TRYING: Final = _IN_REFUSAL | {"Timestamp"}
 _IN_DIALOG: Final = _IN_REFUSAL | {"Record-Route"}
+_FOR_ANSWERS: Final = _IN_DIALOG | {"Timestamp", "Supported", "Require"}
 _LARGEST_EXPIRES: Final = 2**32 - 1
 
 
@@ -189,6 +190,12 @@ class Request(_Message):
         top = ";".join(kept) + write_parameters(dict(noted))
         self.headers.put_first("Via", value[:start] + top + value[start + len(first) :])
         self._via = Via(via.transport, via.host, via.port, {**via.parameters, **noted})
+
+    def keep_for_answers(self) -> None:
+        """Drops what `response_to` does not repeat, and what does not say how answers may be (Supported, Require)."""
+        self.headers = self.headers.picked(_FOR_ANSWERS)
+        self.body = b""
+        self._via = self._cseq = None
 
     def encode(self) -> bytes:
         """The bytes to send. Raises ValueError when method or URI would break the line."""
