@@ -94,7 +94,8 @@ class Scene:
     ) -> AsyncIterator[Scene]:
         """An application server that takes calls from 127.0.0.1, with the domain example.com, whose app is `bank`.
 
-        `drain_seconds`: nobody waits long for what a test left unfinished; what is about the end says more. `by_http`: see `Served.start`.
+        `drain_seconds`: nobody waits long for what a test left unfinished; what is about the end says more.
+        `by_http`: see `Served.start`.
         """
         async with contextlib.AsyncExitStack() as running:
             apns = await running.enter_async_context(ApnsDouble(folder / "apns"))

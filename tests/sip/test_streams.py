@@ -142,7 +142,7 @@ async def test_a_connection_is_refused_for_one_reason_once(make_endpoint: MakeEn
     assert isinstance(flow, StreamFlow)
     flow.refuse("slow")
     flow.refuse("idle")
-    await until(lambda: peer.is_closed)
+    await until(lambda: flow.is_closed)
     assert endpoint.counters.refused == {"slow": 1}
 
 

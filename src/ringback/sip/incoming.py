@@ -165,7 +165,10 @@ class IncomingRequest:
         return True
 
     def lighten(self) -> None:
-        """It will wait: what no answer of ours needs of the request is let go, its body and most of its header."""
+        """It is kept for long: what no answer of ours needs of it is let go, its body and most of its header.
+
+        An INVITE waits for its phone, any other request for repetitions of itself (half a minute, by UDP).
+        """
         self.request.keep_for_answers()
 
     # What follows is for the server of this room.

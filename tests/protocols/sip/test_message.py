@@ -238,3 +238,23 @@ def test_names_are_fit_to_be_shown_and_stored() -> None:
     assert read(READ["name in UTF-8"]).from_.display_name == "Jürgen"
     assert read(READ["semicolon and quotes in the name"]).from_.display_name == 'A;B"C, <D>;tag=no'
     assert read(changed('"Alice"', '"\udc81"')).from_.display_name == "?"
+
+
+def test_what_is_kept_for_answers_is_enough_for_every_answer() -> None:
+    text = (
+        b"INVITE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1, SIP/2.0/TCP 192.0.2.2\r\n"
+        b'f: "Alice" <sip:alice@example.org>;tag=a\r\nt: <sip:bob@example.org>\r\ni: call\r\nCSeq: 7 INVITE\r\n'
+        b"Record-Route: <sip:192.0.2.1;lr>\r\nTimestamp: 5\r\nSupported: 100rel\r\nContact: <sip:alice@192.0.2.2>\r\n"
+        b"User-Agent: a phone\r\nContent-Type: application/sdp\r\nContent-Length: 4\r\n\r\nv=0\n"
+    )
+    request, whole = parse_message(text), parse_message(text)
+    assert isinstance(request, Request)
+    assert isinstance(whole, Request)
+    request.keep_for_answers()
+    for status in (100, 183, 200, 302, 487):
+        answers = [response_to(one, status, to_tag="b").encode() for one in (request, whole)]
+        assert answers[0] == answers[1]
+    assert (request.via, request.cseq, request.from_tag, request.to_tag) == (whole.via, whole.cseq, "a", None)
+    assert request.headers.get("Supported") == "100rel"
+    assert request.body == b""
+    assert "Contact" not in request.headers

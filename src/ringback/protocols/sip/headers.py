@@ -120,6 +120,8 @@ def quoted(text: str) -> str:
 
 def split_parameters(text: str) -> list[str]:
     """What stands between the semicolons outside quotes, without white space around, nothing empty."""
+    if '"' not in text:
+        return [part for one in text.split(";") if (part := one.strip(" \t"))]
     return _split(text, _SEMICOLONS, ";")
 
 
@@ -148,7 +150,7 @@ def parse_parameters(text: str) -> dict[str, str | None]:
         return found
     if text[0] != ";":
         raise SipMalformed("Malformed Parameter")
-    for part in text.split(";") if '"' not in text else split_parameters(text):
+    for part in split_parameters(text):
         name, equals, value = part.partition("=")
         name = name.strip(" \t").lower()
         if name in found:
