@@ -10,6 +10,7 @@ import pytest
 
 from ringback.calls import Outcome
 from ringback.calls.push_only import Asked
+from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
 from ringback.errors import WakeupNotFound
 from ringback.push.model import OutgoingPush
@@ -113,6 +114,26 @@ async def test_attempts_end_with_the_call_wherever_it_was_ended(one: Waking, two
     await two.push_only.end(PROXY, made.row.id, "answered", None)
     await one.room.calls.idle()
     assert (await one.room.push(made.pushes[0].push_id)).reason == "the call ended: ServiceUnavailable"
+
+
+async def test_of_calls_that_share_a_channel_only_the_one_that_was_ended_ends(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    by_channel: dict[str, str] = {}
+    for number in range(257):  # there are 256 channels
+        made = await one.push_only.create(PROXY, asked(call_id=f"call-{number}"))
+        other = by_channel.setdefault(holder_channel(made.row.id), made.row.id)
+        if other != made.row.id:
+            break
+    await one.pushed()
+    count = one.wake_ups.count
+    await two.push_only.end(PROXY, other, "cancelled", None)
+
+    async def has_ended() -> bool:
+        return one.wake_ups.find(other) is None
+
+    await until(has_ended)
+    assert one.wake_ups.find(made.row.id) is not None
+    assert one.wake_ups.count == count - 1
 
 
 async def test_a_registration_that_another_process_was_told_of_counts(one: Waking, two: Waking) -> None:

@@ -136,7 +136,7 @@ async def test_a_connection_is_refused_for_one_reason_once(make_endpoint: MakeEn
     handler = Handler()
     endpoint = make_endpoint(handler)
     peer = await connect(await endpoint.listen("tcp", "127.0.0.1", 0))
-    peer.send(write("OPTIONS", via=VIA, port=peer.port))
+    peer.send(write("MESSAGE", via=VIA, port=peer.port))
     await until(lambda: handler.requests)
     flow = handler.requests[0].flow
     assert isinstance(flow, StreamFlow)

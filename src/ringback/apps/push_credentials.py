@@ -72,9 +72,7 @@ class PushCredentials:
         """The credential of one kind; None = none, or no such app."""
         return await tx.one(queries_push_credentials.credential_of_kind, app_id, kind)
 
-    async def with_credential(
-        self, tx: Tx, kind: CredentialKind, app_ids: Sequence[str], limit: int
-    ) -> Sequence[str]:
+    async def with_credential(self, tx: Tx, kind: CredentialKind, app_ids: Sequence[str], limit: int) -> Sequence[str]:
         """Those of the apps that have a credential of a kind, in order; where none is named, of all apps, by id."""
         if not app_ids:
             return await tx.all(queries_push_credentials.apps_with_credential, kind, limit)

@@ -3,6 +3,15 @@
 `WakeUps` is the core, one for each process that rings: it reads whom a call can reach (`Reach`), and keeps a `LiveCall`
 for each call that waits: its trace, its pushes, its end. The row of a call goes to the store beside it, without being
 waited for. What lies above the core speaks SIP, or is told of calls over HTTP by a proxy that suspends them itself.
+
+- the core: `wakeups`, `reaching`; rows: `recording` writes them, `ending` and `overdue` end those that nobody holds
+- a call of an INVITE, in both modes: `invited`, `plans`, `ringing`, `recent_calls`, `tasks`; what its caller hears:
+  `progress`, `early_media`, `rtp_pump`, `prompts`
+- application server: `application_server` takes calls, `waiting` is one, `watched_contacts`, `app_param`; the proxy:
+  `kamailio`
+- embedded: `embedded` takes calls, `held` is one, `redirect_contacts`, `push_rate`, `sip_proof`; the registrar:
+  `registrar`, `register_request`, `bindings`, `binding_refresh`, `push_services`, `purrs`
+- over HTTP: `push_only`, `by_notification`; what people read: `records`, `showing`
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ from ringback.calls.model_bindings import (
     WantedBinding,
 )
 from ringback.clock import Clock, Randomness, new_id
-from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.uri import parse_uri, same_address
+from ringback.protocols.sip.uri import same_text
 from ringback.push import TokenOwner
 
 if TYPE_CHECKING:
@@ -166,8 +165,8 @@ class _Plan:
         return bool(self.to_delete or self.to_save)
 
     def find(self, wanted: WantedBinding) -> list[Binding]:
-        """The rows that this contact is about: of the same contact first, then of the same instance."""
-        same_contact = [one for one in self._stored if _same_contact(one.contact, wanted.contact)]
+        """The rows that this contact is about: of the same contact (§10.3, step 7) first, then of the same instance."""
+        same_contact = [one for one in self._stored if same_text(one.contact, wanted.contact)]
         same_instance = [
             one
             for one in self._stored
@@ -201,16 +200,6 @@ def _is_newer(binding: Binding, registering: Registering) -> bool:
 
 def _is_repeated(binding: Binding, registering: Registering) -> bool:
     return (binding.call_id, binding.cseq) == (registering.call_id, registering.cseq)
-
-
-def _same_contact(one: str, other: str) -> bool:
-    """By the rules of RFC 3261 §19.1.4, which are the registrar's too (§10.3, step 7)."""
-    if one == other:
-        return True
-    try:
-        return same_address(parse_uri(one), parse_uri(other))
-    except SipMalformed:
-        return False
 
 
 def _newest_first(bindings: list[Binding]) -> list[Binding]:

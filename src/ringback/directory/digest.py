@@ -15,7 +15,7 @@ from ringback.clock import Clock, Randomness
 from ringback.directory.model_sip import ALGORITHMS, SubscriberCredential
 from ringback.protocols.sip.digest import Authorization, challenge, parse_authorization, verify
 from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.uri import parse_uri, same_address
+from ringback.protocols.sip.uri import same_text
 
 if TYPE_CHECKING:
     from ringback.directory.sip_credentials import SipCredentials
@@ -106,7 +106,7 @@ class DigestGuard:
         `uri`: what is asked for. `domain`: the domain that the user name belongs to; None = the realm tells.
         """
         given = _read(authorization)
-        if given is None or given.realm != realm or not _is_same(given.uri, uri):
+        if given is None or given.realm != realm or not same_text(given.uri, uri):
             return Verdict("challenge", challenges=self.challenges(realm, address))
         algorithm = given.algorithm.upper()
         nonce = self._open_nonce(given.nonce, realm)
@@ -257,12 +257,3 @@ def _read(authorization: str) -> Authorization | None:
 def _is_name(text: str) -> bool:
     """Whether this could be a user name: no control characters, nothing that is not UTF-8."""
     return 0 < len(text) <= LONGEST_NAME and text.isprintable()
-
-
-def _is_same(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    try:
-        return same_address(parse_uri(one), parse_uri(other))
-    except SipMalformed:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 import msgspec
@@ -156,8 +157,9 @@ _names = msgspec.json.Decoder(tuple[str, ...])
 _preferences = msgspec.json.Decoder(Preferences)
 
 
+@lru_cache(maxsize=1024)
 def read_names(text: str) -> tuple[str, ...]:
-    """A list of names in a column."""
+    """A list of names in a column; the same object for all who have the same, calls that wait among them."""
     return _names.decode(text)
 
 

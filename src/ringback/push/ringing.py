@@ -51,7 +51,7 @@ class Ringing:
     async def stored(self) -> Delivery | None:
         """Its delivery, when that is stored; None when it cannot be."""
         assert self.held is not None
-        return await asyncio.shield(self.held)
+        return self.held.result() if self.held.done() else await asyncio.shield(self.held)
 
     @property
     def row(self) -> Push:

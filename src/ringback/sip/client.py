@@ -18,9 +18,11 @@ _MAX_FORWARDS = "70"
 
 
 class OutgoingTransaction:
-    """One request on its way. `on_response` hears of each answer once (of a 2xx to INVITE: of every copy), `on_failure`
-    of the end without a final one.
-    """  # noqa: D205
+    """One request on its way.
+
+    `on_response` hears of each answer once (of a 2xx to INVITE: of every copy), `on_failure` of the end without a final
+    one.
+    """
 
     __slots__ = ("_client", "flow", "key", "machine", "on_failure", "on_response", "peer", "request", "tick")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -19,6 +20,7 @@ _MOST_KEPT: Final = 1_000
 _TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 
 
+@lru_cache(maxsize=1024)
 def is_address(host: str) -> bool:
     """Whether it is an IP address, not a name."""
     try:

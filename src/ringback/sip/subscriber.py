@@ -186,6 +186,7 @@ class Subscriptions:
         self._randomness = randomness or SystemRandomness()
         self._known: dict[tuple[str, str], Subscription] = {}
         self._authenticators: list[tuple[SipAddress, SipPassword, Authenticator]] = []
+        self._last_sources: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -223,7 +224,7 @@ class Subscriptions:
             self,
             machine,
             to=to,
-            sources=frozenset(await self.endpoint.addresses(to)),
+            sources=self._shared(frozenset(await self.endpoint.addresses(to))),
             authenticator=self._authenticator(to, credentials),
             on_notify=on_notify,
         )
@@ -259,6 +260,12 @@ class Subscriptions:
         self.endpoint.wheel.place(one)
         if self._known.get(one.key) is one:
             del self._known[one.key]
+
+    def _shared(self, sources: frozenset[str]) -> frozenset[str]:
+        """The same object where the last one said the same: almost all subscribe at one proxy."""
+        if sources != self._last_sources:
+            self._last_sources = sources
+        return self._last_sources
 
     def _authenticator(self, to: SipAddress, credentials: SipPassword | None) -> Authenticator | None:
         if credentials is None:

@@ -136,9 +136,9 @@ class OutgoingCall(PhoneCall):
             answer = await self._answer_of(_Branch(self._invite(uri), to))
             if self._given_up or not self._phone.authenticator.wants_proof(answer, asked):
                 break
-        if 200 <= answer.status < 300:  # noqa: PLR2004 - SIP's own numbers
+        if 200 <= answer.status < 300:
             return answer
-        contacts = _ranked(answer) if 300 <= answer.status < 400 else []  # noqa: PLR2004 - likewise
+        contacts = _ranked(answer) if 300 <= answer.status < 400 else []
         return await self._follow(answer, contacts)
 
     async def _follow(self, redirection: Response, groups: Sequence[list[NameAddress]]) -> Response:
@@ -154,7 +154,7 @@ class OutgoingCall(PhoneCall):
                 self.move("REDIRECTED", status=redirection.status, detail=", ".join(batch))
                 answers = await asyncio.gather(*(self._ring_contact(uri) for uri in batch))
                 best = _better(best, answers)
-                if best.status < 300 or best.status >= 600:  # noqa: PLR2004 - likewise
+                if best.status < 300 or best.status >= 600:
                     return best
         return best
 
@@ -202,10 +202,10 @@ class OutgoingCall(PhoneCall):
 
     def _on_response(self, branch: _Branch, response: Response) -> None:
         """Each answer, and each copy of a 2xx."""
-        if response.status < 200:  # noqa: PLR2004 - likewise
+        if response.status < 200:
             self._on_provisional(branch, response)
             return
-        if response.status < 300:  # noqa: PLR2004 - likewise
+        if response.status < 300:
             self._on_success(branch, response)
         if not branch.final.done():
             branch.final.set_result(response)
@@ -222,9 +222,9 @@ class OutgoingCall(PhoneCall):
             self.has_early_media = True
         if self.state in {"ANSWERED", "ENDED"}:
             return
-        if response.status == 180 and self.state != "RINGING":  # noqa: PLR2004 - likewise
+        if response.status == 180 and self.state != "RINGING":
             self.move("RINGING", status=180)
-        elif response.status > 100 and self.state in {"CALLING", "REDIRECTED"}:  # noqa: PLR2004 - likewise
+        elif response.status > 100 and self.state in {"CALLING", "REDIRECTED"}:
             self.move("CONNECTING", status=response.status)
 
     def _on_success(self, branch: _Branch, response: Response) -> None:
@@ -303,6 +303,6 @@ def _better(best: Response, answers: Sequence[Response]) -> Response:
 
     def worth(answer: Response) -> tuple[int, int]:
         kind = answer.status // 100
-        return ({2: 0, 6: 1}.get(kind, 2 if kind != 3 else 3), answer.status)  # noqa: PLR2004 - likewise
+        return ({2: 0, 6: 1}.get(kind, 2 if kind != 3 else 3), answer.status)
 
     return min([*answers, best], key=worth)

@@ -144,7 +144,7 @@ class SipPhone:
         for _ in range(_TRIES):
             answer = await self.send(self._register_request(expires))
             self._register_number = answer.cseq.number
-            if answer.status == 200:  # noqa: PLR2004 - SIP's own number
+            if answer.status == 200:
                 place = parse_uri(await self.endpoint.contact_towards(self.server, self.account.user))
                 return _granted(answer, place, expires)
             if answer.status == _INTERVAL_TOO_BRIEF:

@@ -68,6 +68,8 @@ class Headers:
         try:
             value = self._values[self._names.index(name)]
         except ValueError:
+            if NAMES.get(name) == name:
+                return None
             at = self._places(name)
             if not at:
                 return None
@@ -139,7 +141,7 @@ class Headers:
         )
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names or bool(self._places(name))
+        return name in self._names or (NAMES.get(name) != name and bool(self._places(name)))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Names and values, folding undone."""

@@ -175,9 +175,11 @@ class Request(_Message):
             raise SipMalformed("Malformed Max-Forwards")
 
     def came_from(self, host: str, port: int) -> None:
-        """Notes in the topmost Via where the request came from: `received` where that differs from sent-by or `rport`
-        was asked for, and `rport`'s value then (§18.2.1; RFC 3581 §4). What a peer wrote there itself is overwritten.
-        """  # noqa: D205
+        """Notes in the topmost Via where the request came from (§18.2.1; RFC 3581 §4).
+
+        `received` where that differs from sent-by or `rport` was asked for, and `rport`'s value then. What a peer wrote
+        there itself is overwritten.
+        """
         via = self.via
         asked = "rport" in via.parameters
         if not asked and via.host == host and "received" not in via.parameters:
@@ -235,10 +237,11 @@ def response_to(
     body: bytes = b"",
     content_type: str | None = None,
 ) -> Response:
-    """An answer: Via, From, To, Call-ID and CSeq byte for byte as they came (§8.2.6.2), Record-Route where a dialog may
-    begin (§12.1.1), Timestamp in 100 (§8.2.6.1). `to_tag` is added where To has none, never in 100. `reason`: the usual
-    phrase by default. Raises ValueError when a header field would start a new line.
-    """  # noqa: D205
+    """An answer: Via, From, To, Call-ID and CSeq byte for byte as they came (§8.2.6.2).
+
+    Record-Route where a dialog may begin (§12.1.1), Timestamp in 100 (§8.2.6.1). `to_tag` is added where To has none,
+    never in 100. `reason`: the usual phrase by default. Raises ValueError when a header field would start a new line.
+    """
     repeated = _IN_TRYING if status == 100 else _IN_DIALOG if status < 300 else _IN_REFUSAL
     made = request.headers.picked(repeated)
     answer = Response(status, REASONS.get(status, "") if reason is None else reason, made)

@@ -127,8 +127,10 @@ class Subscriber:
 
     def wants_longer(self, response: Response) -> bool:
         """Whether a 423 says for how long one may subscribe, and that is what is wanted from now on (§4.1.2.3)."""
+        if response.status != 423:
+            return False
         least = parse_number(response.headers.get("Min-Expires") or "", _LARGEST)
-        if response.status != 423 or least is None or not self._expires < least <= 86_400:
+        if least is None or not self._expires < least <= 86_400:
             return False
         self._expires = least
         return True

@@ -146,6 +146,16 @@ def same_address(one: SipUri, other: SipUri) -> bool:
     return sorted(one.headers.lower().split("&")) == sorted(other.headers.lower().split("&"))
 
 
+def same_text(one: str, other: str) -> bool:
+    """The same for URIs as they were written. One that cannot be read is the same as itself only."""
+    if one == other:
+        return True
+    try:
+        return same_address(parse_uri(one), parse_uri(other))
+    except SipMalformed:
+        return False
+
+
 def _user(text: str) -> str:
     if not _USER.fullmatch(text):
         raise SipMalformed("Malformed URI")

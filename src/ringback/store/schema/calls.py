@@ -32,9 +32,7 @@ bindings = Table(
     number("version"),
     UniqueConstraint("subscriber_id", "contact"),
     Index(None, "expires_at"),
-    Index(
-        "ix_bindings_refreshable_expires_at", "expires_at", sqlite_where=REFRESHABLE, postgresql_where=REFRESHABLE
-    ),
+    Index("ix_bindings_refreshable_expires_at", "expires_at", sqlite_where=REFRESHABLE, postgresql_where=REFRESHABLE),
 )
 
 # `callee`: user@domain. `call_id`: SIP's, or the one that the back end of a push-only wake-up has. `considered`: each
