@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02
 """How long a change waits for others: a call that begins and ends at once is one row, written once."""
-BATCH = 100
+BATCH = 32
+"""Calls that one unit writes: it holds the loop for as long as that takes, some two milliseconds."""
+_LOOKED_AT = 100
+"""Calls that one unit looks at."""
 MOST_KEPT = 50_000
 """Calls that are kept for a database that is away."""
 _PAUSE_SECONDS = 0.5
@@ -175,7 +178,7 @@ class Recorder:
 
     async def _look(self) -> None:
         while self._asked:
-            taken = {call_id: self._asked.pop(call_id) for call_id in list(islice(self._asked, BATCH))}
+            taken = {call_id: self._asked.pop(call_id) for call_id in list(islice(self._asked, _LOOKED_AT))}
             try:
                 found = await self._store.read(read_changes, list(taken))
             except RingbackError as error:
