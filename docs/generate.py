@@ -77,7 +77,8 @@ def powerauth_page() -> str:
 
 def _walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
     """A command and all below it, each in the context of its parents: the first line of a help text names them."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    widths = {"terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, info_name=name, parent=parent, **widths, **command.context_settings)
     yield context
     if isinstance(command, click.Group):
         for below in sorted(command.list_commands(context)):
