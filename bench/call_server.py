@@ -44,6 +44,7 @@ class Task(msgspec.Struct, frozen=True):
     wake_seconds: int
     writes: int = 0
     early_media: bool = True
+    mobile_push_enable: str = "no_reg"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ async def main(task: Task) -> None:
     )
     async with open_installation(settings, max_group_seconds=GROUP_SECONDS_WITH_SIP) as installation:
         rooms, store = wire(installation), installation.store
-        await _furnish(rooms, store, task.subscribers)
+        await _furnish(rooms, store, task)
         async with take_calls(installation, rooms.calls) as addresses:
             gc.collect()
             gc.freeze()
@@ -81,14 +82,15 @@ async def main(task: Task) -> None:
         await rooms.close()
 
 
-async def _furnish(rooms: Rooms, store: Store, subscribers: int) -> None:
+async def _furnish(rooms: Rooms, store: Store, task: Task) -> None:
     directory = rooms.calls.directory
+    said = {"mobile_push_enable": task.mobile_push_enable}
     ha1 = {DOMAIN: ha1_of(CALLER, DOMAIN, PASSWORD)}
 
     async def begin(tx: Tx) -> None:
         await tx.run(insert_app)
         await directory.domains.create(tx, OPERATOR, DOMAIN, ("bank",))
-        await directory.domains.set_preferences(tx, OPERATOR, DOMAIN, {"mobile_push_enable": "no_reg"}, False)
+        await directory.domains.set_preferences(tx, OPERATOR, DOMAIN, said, False)
         await directory.subscribers.create(tx, OPERATOR, NewSubscriber(DOMAIN, CALLER, CALLER, ha1=ha1))
         await rooms.push.tokens.register(tx, TokenOwner("bank", "bob", device_pkid="desk"), "fcm", "fcm-of-bob")
 
@@ -99,8 +101,8 @@ async def _furnish(rooms: Rooms, store: Store, subscribers: int) -> None:
             await directory.subscribers.create(tx, OPERATOR, new)
 
     await store.write(begin)
-    for first in range(0, subscribers, UNIT):
-        await store.write(make, range(first, min(first + UNIT, subscribers)))
+    for first in range(0, task.subscribers, UNIT):
+        await store.write(make, range(first, min(first + UNIT, task.subscribers)))
 
 
 class _Writer:
