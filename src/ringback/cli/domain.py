@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
+from ringback.cli.new_password import json_option
 from ringback.cli.sip_preferences import preference_lines, preference_options, said_preferences
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
 _apps = click.option("--app", "apps", multiple=True, help="An app whose phones calls may wake; may be repeated.")
 _PAGE = 200
 
@@ -23,7 +23,7 @@ def command() -> None:
 @command.command("create", help="Create a domain. Without --app, calls wake every app of the user who is called.")
 @click.argument("domain")
 @_apps
-@_as_json
+@json_option
 def create(domain: str, apps: tuple[str, ...], *, as_json: bool) -> None:
     """Works while the server runs and while it does not."""
     done = run_command("domain_create", domain=domain, app_ids=list(apps), by=operating_system_user())
@@ -31,7 +31,7 @@ def create(domain: str, apps: tuple[str, ...], *, as_json: bool) -> None:
 
 
 @command.command("list", help="All domains, by name.")
-@_as_json
+@json_option
 def list_domains(*, as_json: bool) -> None:
     """With --json one object a line."""
     after: str | None = ""
@@ -44,7 +44,7 @@ def list_domains(*, as_json: bool) -> None:
 
 @command.command("show", help="A domain, its preferences, and which level decides them.")
 @click.argument("domain")
-@_as_json
+@json_option
 def show(domain: str, *, as_json: bool) -> None:
     """What holds for its subscribers that say nothing themselves."""
     _print(run_command("domain_show", domain=domain), as_json=as_json)
@@ -55,7 +55,7 @@ def show(domain: str, *, as_json: bool) -> None:
 @_apps
 @click.option("--every-app", is_flag=True, help="Calls wake every app of the user who is called.")
 @preference_options
-@_as_json
+@json_option
 def set_domain(domain: str, apps: tuple[str, ...], *, every_app: bool, as_json: bool, **preferences: Any) -> None:
     """Shows the domain afterwards."""
     if apps and every_app:
@@ -72,7 +72,7 @@ def set_domain(domain: str, apps: tuple[str, ...], *, every_app: bool, as_json: 
 
 @command.command("delete", help="Forget a domain that has no subscribers any more.")
 @click.argument("domain")
-@_as_json
+@json_option
 def delete(domain: str, *, as_json: bool) -> None:
     """The name may be used again."""
     done = run_command("domain_delete", domain=domain, by=operating_system_user())

@@ -9,10 +9,9 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
+from ringback.cli.new_password import ask_option, asked, json_option, print_password
 from ringback.cli.sip_preferences import preference_lines, preference_options, said_preferences
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
-_ask = click.option("--ask-password", is_flag=True, help="Type the password; otherwise one is made and printed once.")
 _PAGE = 200
 
 
@@ -25,32 +24,33 @@ def command() -> None:
 @click.argument("address")
 @click.option("--user", required=True, help="The userId whose phones a call wakes.")
 @click.option("--display-name", help="What is shown instead of the address.")
-@_ask
-@_as_json
+@ask_option
+@json_option
 def create(address: str, user: str, display_name: str | None, *, ask_password: bool, as_json: bool) -> None:
     """Works while the server runs and while it does not."""
-    password = _asked() if ask_password else None
+    password = asked() if ask_password else None
     by = operating_system_user()
     fields = {"address": address, "user": user, "display_name": display_name, "password": password}
-    _print_password(run_command("subscriber_create", **fields, by=by), as_json=as_json)
+    done = run_command("subscriber_create", **fields, by=by)
+    print_password(done, "subscriber", done["subscriber"], json=as_json)
 
 
 @command.command("set-password", help="Set another password of SIP; the old one is worth nothing any more.")
 @click.argument("address")
 @click.option("--realm", help="For this realm alone; otherwise for every one that the subscriber has a password for.")
-@_ask
-@_as_json
+@ask_option
+@json_option
 def set_password(address: str, realm: str | None, *, ask_password: bool, as_json: bool) -> None:
     """As `create`."""
-    password = _asked() if ask_password else None
+    password = asked() if ask_password else None
     by = operating_system_user()
     done = run_command("subscriber_password", address=address, password=password, realm=realm, by=by)
-    _print_password(done, as_json=as_json)
+    print_password(done, "subscriber", done["subscriber"], json=as_json)
 
 
 @command.command("list", help="The subscribers of a domain, by name.")
 @click.argument("domain")
-@_as_json
+@json_option
 def list_subscribers(domain: str, *, as_json: bool) -> None:
     """With --json one object a line."""
     after: str | None = ""
@@ -63,7 +63,7 @@ def list_subscribers(domain: str, *, as_json: bool) -> None:
 
 @command.command("show", help="A subscriber, what holds for it and who decided that, and where it is reached.")
 @click.argument("address")
-@_as_json
+@json_option
 def show(address: str, *, as_json: bool) -> None:
     """Never what proves it."""
     _print(run_command("subscriber_show", address=address), as_json=as_json)
@@ -75,7 +75,7 @@ def show(address: str, *, as_json: bool) -> None:
 @click.option("--display-name", help="What is shown instead of the address.")
 @click.option("--enable/--disable", "enabled", default=None, help="A disabled one registers nowhere and is not woken.")
 @preference_options
-@_as_json
+@json_option
 def set_subscriber(
     address: str,
     user: str | None,
@@ -100,7 +100,7 @@ def set_subscriber(
 
 @command.command("delete", help="Forget a subscriber, its passwords, where it is reached, and how it was woken.")
 @click.argument("address")
-@_as_json
+@json_option
 def delete(address: str, *, as_json: bool) -> None:
     """Its user stays."""
     done = run_command("subscriber_delete", address=address, by=operating_system_user())
@@ -110,7 +110,7 @@ def delete(address: str, *, as_json: bool) -> None:
 @command.command("import", help="Add the subscribers of a CSV file, all of them or none.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--skip-existing", is_flag=True, help="Leave subscribers as they are that are there already.")
-@_as_json
+@json_option
 def import_file(file: Path, *, skip_existing: bool, as_json: bool) -> None:
     """The first line names the columns; docs/how-to/subscribers.md describes them."""
     from ringback.cli.subscriber_import import run_import
@@ -137,17 +137,3 @@ def _print(shown: dict[str, Any], *, as_json: bool) -> None:
     lines = [f"{name:<19} {value}" for name, value in pairs.items()] + preference_lines(shown["preferences"])
     lines += [f"{'reached at':<19} {binding['contact']}" for binding in shown["bindings"]]
     click.echo("\n".join(lines))
-
-
-def _asked() -> str:
-    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return answer
-
-
-def _print_password(done: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.encode(done))
-        return
-    click.echo(f"subscriber  {done['subscriber']}\npassword    {done['password'] or 'as you typed it'}")
-    if done["password"]:
-        click.echo("Keep the password now: it is not shown again.", err=True)

@@ -8,9 +8,8 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
+from ringback.cli.new_password import ask_option, asked, json_option, print_password
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
-_ask = click.option("--ask-password", is_flag=True, help="Type the password; otherwise one is made and printed once.")
 _PAGE = 200
 
 
@@ -22,31 +21,31 @@ def command() -> None:
 @command.command("create", help="Create a user; the password is printed this once.")
 @click.argument("user")
 @click.option("--display-name", help="What is shown instead of the id.")
-@_ask
-@_as_json
+@ask_option
+@json_option
 def create(user: str, display_name: str | None, *, ask_password: bool, as_json: bool) -> None:
     """Works while the server runs and while it does not."""
-    password = _asked() if ask_password else None
+    password = asked() if ask_password else None
     done = run_command(
         "user_create", user=user, display_name=display_name, password=password, by=operating_system_user()
     )
-    _print_password(done, as_json=as_json)
+    print_password(done, "user", done["userId"], json=as_json)
 
 
 @command.command("password", help="Set another password; the old one is worth nothing any more.")
 @click.argument("user")
-@_ask
-@_as_json
+@ask_option
+@json_option
 def password(user: str, *, ask_password: bool, as_json: bool) -> None:
     """As `create`."""
-    chosen = _asked() if ask_password else None
+    chosen = asked() if ask_password else None
     done = run_command("user_password", user=user, password=chosen, by=operating_system_user())
-    _print_password(done, as_json=as_json)
+    print_password(done, "user", done["userId"], json=as_json)
 
 
 @command.command("disable", help="Keep a user out; its UDS devices get no push.")
 @click.argument("user")
-@_as_json
+@json_option
 def disable(user: str, *, as_json: bool) -> None:
     """Until it is enabled again."""
     _set_disabled(user, disabled=True, as_json=as_json)
@@ -54,7 +53,7 @@ def disable(user: str, *, as_json: bool) -> None:
 
 @command.command("enable", help="Let a user in again.")
 @click.argument("user")
-@_as_json
+@json_option
 def enable(user: str, *, as_json: bool) -> None:
     """With the password that it had."""
     _set_disabled(user, disabled=False, as_json=as_json)
@@ -62,7 +61,7 @@ def enable(user: str, *, as_json: bool) -> None:
 
 @command.command("delete", help="Forget a user and its UDS devices; registrations and claims stay.")
 @click.argument("user")
-@_as_json
+@json_option
 def delete(user: str, *, as_json: bool) -> None:
     """The id may be given again."""
     done = run_command("user_delete", user=user, by=operating_system_user())
@@ -70,7 +69,7 @@ def delete(user: str, *, as_json: bool) -> None:
 
 
 @command.command("list", help="All users, by id.")
-@_as_json
+@json_option
 def list_users(*, as_json: bool) -> None:
     """With --json one object a line."""
     after: str | None = ""
@@ -91,17 +90,3 @@ def _set_disabled(user: str, *, disabled: bool, as_json: bool) -> None:
     done = run_command("user_disabled", user=user, disabled=disabled, by=operating_system_user())
     state = "disabled" if done["disabled"] else "enabled"
     click.echo(msgspec.json.encode(done) if as_json else f"user   {done['userId']}\nstate  {state}")
-
-
-def _asked() -> str:
-    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return answer
-
-
-def _print_password(done: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.encode(done))
-        return
-    click.echo(f"user      {done['userId']}\npassword  {done['password'] or 'as you typed it'}")
-    if done["password"]:
-        click.echo("Keep the password now: it is not shown again.", err=True)
