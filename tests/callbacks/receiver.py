@@ -38,7 +38,7 @@ class Receiver:
     def at(self, path: str) -> list[Told]:
         return [one for one in self.told if one.path == path]
 
-    async def wait_for(self, count: int, path: str = "/hook", seconds: float = 10) -> list[Told]:
+    async def wait_for(self, count: int, path: str = "/hook", seconds: float = 60) -> list[Told]:
         """What was told at this path, once there are so many."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: len(self.at(path)) >= count)

@@ -26,7 +26,7 @@ from ringback.store import Command, Query, Store, Tx
 
 BANK = Principal("system_user", "bank-back-end", "integration")
 SHOP = Principal("system_user", "shop-back-end", "integration")
-QUICK = OutboxLimits(poll_seconds=0.02, attempt_seconds=5, drain_seconds=0.2)
+QUICK = OutboxLimits(poll_seconds=0.02, attempt_seconds=60, drain_seconds=0.2)
 
 insert_app = Command(
     "test_insert_app", "An app.", "INSERT INTO apps(id, roles, created_at, version) VALUES ($1, '[]', 0, 1)"
@@ -96,6 +96,7 @@ class Room:
         circuit: Circuit | None = None,
         limits: OutboxLimits = QUICK,
         vault: Vault | None = None,
+        answer_seconds: float = 30,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -119,7 +120,11 @@ class Room:
         self.events = Events()
         self.events.subscribe(self.announcer.hear)
         channel = CallbackChannel(
-            store=store, clock=clock, callbacks=self.service, way_out=self.egress, timeout_seconds=0.5
+            store=store,
+            clock=clock,
+            callbacks=self.service,
+            way_out=self.egress,
+            timeout_seconds=answer_seconds,
         )
         channel.plug_into(self.outbox, circuit)
 

@@ -52,7 +52,7 @@ async def test_kill_9_with_callbacks_waiting(
         if server.database_url:
             await asyncio.to_thread(cluster.run, HALF_A_MINUTE_LATER, server.database_url.rpartition("/")[2])
         await asyncio.to_thread(server.start)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {one.body["operationId"] for one in receiver.told} != operations:  # noqa: ASYNC110 - a set, no count
                 await asyncio.sleep(0.05)
         keys = defaultdict(set)

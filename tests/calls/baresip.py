@@ -56,15 +56,15 @@ class Baresip:
         """What it said so far."""
         return self._program.log
 
-    async def until_registered(self, seconds: float = 30) -> None:
+    async def until_registered(self, seconds: float = 60) -> None:
         """Its REGISTER was answered 200."""
         await self._program.until("200 OK", seconds)
 
-    async def until_answered(self, seconds: float = 30) -> None:
+    async def until_answered(self, seconds: float = 60) -> None:
         """A call came, was answered, and is established."""
         await self._program.until("Call established", seconds)
 
-    async def until_ended(self, seconds: float = 30) -> None:
+    async def until_ended(self, seconds: float = 60) -> None:
         """The other side hung up."""
         # Of a call shorter than a second it says only the first.
         await self._program.until(lambda log: "session closed" in log or "terminated" in log, seconds)

@@ -102,7 +102,7 @@ class Kamailio:
         answer = await self.rpc("ul.lookup", "location", f"{user}@{self.domain}")
         return re.findall(r"^\s*Address:\s*(\S+)", answer, re.MULTILINE)
 
-    async def until_bound(self, user: str, bindings: int = 1, seconds: float = 20) -> None:
+    async def until_bound(self, user: str, bindings: int = 1, seconds: float = 60) -> None:
         """Waits until `user` has so many bindings."""
         gives_up_at = asyncio.get_running_loop().time() + seconds
         while len(await self.bindings(user)) != bindings:
@@ -118,7 +118,7 @@ class Kamailio:
         answer = await self.rpc("dispatcher.list")
         return dict(re.findall(r"URI:\s*(\S+)\s+FLAGS:\s*(\S+)", answer))
 
-    async def until_server(self, address: str, *, alive: bool, seconds: float = 30) -> None:
+    async def until_server(self, address: str, *, alive: bool, seconds: float = 60) -> None:
         """Waits until an application server (HOST:PORT) is in the rotation, or is out of it."""
         gives_up_at = asyncio.get_running_loop().time() + seconds
         while True:

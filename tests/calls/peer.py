@@ -102,7 +102,7 @@ class Peer(asyncio.DatagramProtocol):
         """As it is."""
         self._transport.sendto(data, to)
 
-    async def expect(self, what: str | int | Callable[[Message], bool], seconds: float = 15) -> Message:
+    async def expect(self, what: str | int | Callable[[Message], bool], seconds: float = 60) -> Message:
         """The first message that waits and is this method, or this status; it waits no longer."""
         fits = what if callable(what) else (lambda m: m.status == what if isinstance(what, int) else m.method == what)
         try:

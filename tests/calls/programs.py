@@ -62,7 +62,7 @@ class Program:
         """Whether it has ended."""
         return self.process.returncode is not None
 
-    async def until(self, said: str | Callable[[str], bool], seconds: float = 20) -> None:
+    async def until(self, said: str | Callable[[str], bool], seconds: float = 60) -> None:
         """Waits until it has said something; fails with the log when it ends before, or when the time is over."""
         has = (lambda log: said in log) if isinstance(said, str) else said
         gives_up_at = asyncio.get_running_loop().time() + seconds

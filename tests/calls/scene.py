@@ -62,7 +62,7 @@ class Record:
         return found
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
     """Until something holds."""
     async with asyncio.timeout(seconds):
         while True:

@@ -136,7 +136,7 @@ class ScriptedProxy:
             fields.append(("Content-Type", "application/sdp"))
         self.send(f"PRACK {progress.get('Contact').strip('<>')} SIP/2.0", fields, body)
 
-    async def final(self, invited: Invited, seconds: float = 15) -> Message:
+    async def final(self, invited: Invited, seconds: float = 60) -> Message:
         """The final answer to an INVITE, which is acknowledged."""
 
         def fits(message: Message) -> bool:

@@ -126,7 +126,7 @@ class Sipp:
             errors=(errors.read_text(errors="replace") if errors.exists() else "") + self._program.log[-2000:],
         )
 
-    async def until_received(self, what: str, seconds: float = 20) -> None:
+    async def until_received(self, what: str, seconds: float = 60) -> None:
         """Waits until a message came in whose first line has `what` in it."""
         await self._program.until(
             lambda _: any(what in message.text.partition("\n")[0] for message in self.result().received), seconds

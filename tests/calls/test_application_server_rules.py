@@ -69,7 +69,7 @@ class Ear(asyncio.DatagramProtocol):
 
     async def until_heard(self, packets: int) -> None:
         """So many packets of RTP came."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while self.packets < packets:
                 self._news.clear()
                 await self._news.wait()

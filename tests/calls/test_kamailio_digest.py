@@ -170,7 +170,7 @@ async def test_while_ringback_is_away_the_remembered_go_on_and_the_others_are_as
     credential = front.proxy.plan.credential
     assert credential is not None
     path, auth = f"/api/v1/sip/credentials/{DOMAIN}/bob", Login(credential.login, credential.password)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await front.served.call("GET", path, auth=auth)).status != 401:  # noqa: ASYNC110 - remembered a while
             await asyncio.sleep(0.1)
     assert (await front.register("bob")).statuses == [401, 200]

@@ -167,6 +167,6 @@ class _Heard:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - in the database
             await asyncio.sleep(0.01)

@@ -173,7 +173,7 @@ async def audit(bank: Bank, ledger: Ledger, listener: Phone) -> None:
     await _all(ledger.asked, lambda one: _has_status(bank, one, "PENDING"))
     await _all(ledger.approved, lambda one: _has_status(bank, one, "APPROVED"))
     missing = set(ledger.asked)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with listener.open_push_stream() as stream:
             async for push in stream:
                 missing.discard(push.content.get("extras", push.content).get("operationId", ""))

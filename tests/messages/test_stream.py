@@ -27,7 +27,7 @@ class Phone:
 
     async def next(self, kind: bytes = b"id: ") -> bytes | None:
         """The next frame of this kind; None when the stream has ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for frame in self._frames:
                 if frame.startswith(kind):
                     return frame

@@ -72,7 +72,7 @@ async def test_what_became_of_a_push_is_told_by_the_server_that_delivers(served:
     bank.clock = type("Still", (), {"advance": lambda *_: None, "now_ms": served.installation.clock.now_ms})()
     await bank.with_local("jan")
     sent = await bank.post(SEND, userId="jan", **SHORT)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (trace := await bank.trace(sent.body["messageId"]))["pushes"][0]["status"] == "QUEUED":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     [push] = trace["pushes"]

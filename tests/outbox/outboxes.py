@@ -69,7 +69,7 @@ async def running(outbox: Outbox) -> AsyncIterator[None]:
         await asyncio.wait_for(task, 10)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
             await asyncio.sleep(0.01)

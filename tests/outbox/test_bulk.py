@@ -218,7 +218,7 @@ async def test_a_destination_that_is_well_keeps_its_places(store: Store, clock: 
         await until(lambda: _attempted(store, 1))
         for _ in range(4):
             await enqueue(store, outbox)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(began) < 5:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         go_on.set()

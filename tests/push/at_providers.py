@@ -213,13 +213,13 @@ def call(**more: Any) -> Content:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for something that nobody tells of."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
 async def until_delivered(provider: ApnsProvider | FcmProvider) -> None:
     """Sends pushes until one arrives."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await provider.send(push_to())).verdict is not Verdict.DELIVERED:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -46,7 +46,7 @@ DELIVERED = Reaction(Verdict.DELIVERED, "", 200, provider_id="provider's name")
 Answer = Callable[[OutgoingPush], Awaitable[Reaction]]
 
 
-async def wait_for(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
+async def wait_for(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
     """Until something holds, in the database or elsewhere."""
     async with asyncio.timeout(seconds):
         while True:
@@ -153,7 +153,7 @@ class Room:
 
     async def until(self, push_id: str, *statuses: str) -> Push:
         """Once it has one of these statuses."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (push := await self.push(push_id)).status not in statuses:  # noqa: ASYNC110 - in the database
                 await asyncio.sleep(0.01)
         return push

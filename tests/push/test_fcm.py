@@ -152,7 +152,7 @@ async def test_renewed_before_it_runs_out(folder: Path, sqlite: Store) -> None:
         for minutes in (0, 40, 12):
             clock.advance(minutes * 60)
             assert (await provider.send(push_to(TOKEN, kind="fcm"))).verdict is Verdict.DELIVERED
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len({got.headers["authorization"] for got in double.received}) == 1:
                 await until_delivered(provider)
         double.next_token(silence())

@@ -33,7 +33,7 @@ async def test_whole_life_of_a_phone(served: Served, version: str) -> None:
         await phone.validate(POSSESSION)
         await phone.validate(Unlock(pin=PIN, biometry=True))
         await phone.register_push()
-        async with asyncio.timeout(15), phone.open_push_stream() as pushes:
+        async with asyncio.timeout(60), phone.open_push_stream() as pushes:
             content = {"userId": "alice", "template": "login", "language": "en"}
             created = (await served.call("POST", "/powerauth-cloud/v2/operations", content)).body
             push = await anext(pushes)

@@ -110,7 +110,7 @@ async def test_calling_over_tls(tmp_path: Path, sqlite_url: str) -> None:
 async def test_a_wrong_password_at_the_server(tmp_path: Path, sqlite_url: str) -> None:
     async with EmbeddedScene.start(tmp_path, sqlite_url) as scene:
         await scene.account("bob")
-        async with SipPhone(account("bob", scene.address, "wrong")) as phone, asyncio.timeout(20):
+        async with SipPhone(account("bob", scene.address, "wrong")) as phone, asyncio.timeout(60):
             with pytest.raises(RegisterRefused) as refused:
                 await phone.register()
         assert refused.value.sip_status in {401, 403}
