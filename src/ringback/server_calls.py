@@ -82,7 +82,9 @@ def wire_calls(
     """Constructs it, lowest first."""
     store, clock = installation.store, installation.clock
     source: dict[str, Any] = {"clock": clock, "randomness": installation.randomness}
-    reaching = Reaching(store=store, callees=directory.subscribers, push_tokens=push.tokens, lane=push.calls)
+    reaching = Reaching(
+        store=store, clock=clock, callees=directory.subscribers, push_tokens=push.tokens, lane=push.calls
+    )
     recorder = Recorder(store=store, events=events)
     wake_ups = WakeUps(reaching=reaching, lane=push.calls, recorder=recorder, **source)
     ending = Ending(clock=clock, events=events, push_tokens=push.tokens, pushes=push.pushes)

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from ringback.store import PostgresLocation
+from ringback.store import PostgresLocation, Query, Tx
 from ringback.store.migrate import upgrade
 from tests.calls.kamailio import Kamailio
 from tests.calls.ports import free_port
 from tests.calls.scene import Scene, until
-from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
+from tests.calls.scripted_proxy import Invited, ScriptedProxy, contact, reginfo
 from tests.calls.sipp import register, run_sipp, sipp
 from tests.journeys.processes import children
 from tests.peers.postgres import PostgresCluster
 from tests.peers.server import ServerProcess
+
+every_push = Query("test_every_push", "What calls were pushed with.", "SELECT push_id FROM call_pushes", row=str)
 
 
 @pytest.fixture
@@ -106,6 +108,49 @@ async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_ot
         finally:
             if other.process is not None:
                 other.kill()
+
+
+async def test_a_call_that_a_proxy_sends_to_another_server_when_the_first_died_is_not_pushed_again(
+    tmp_path: Path, other: ServerProcess
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with Scene.start(tmp_path, other.database_url) as scene, ScriptedProxy.start(address) as proxy:
+        (token,) = await scene.subscriber()
+        other.settings = settings_of(scene, address)
+        await asyncio.to_thread(other.start)
+        try:
+            first = proxy.invite()
+            await proxy.watch()
+            await scene.pushed(token)
+            await until(lambda: _stored_pushes(scene, 1))
+            other.kill()
+            await _comes_again(proxy, first, scene.address)
+            await asyncio.to_thread(other.start)
+            await _comes_again(proxy, first, address)
+            records = await scene.records(count=2)
+            assert [one.outcome for one in records] == ["DEFLECTED"] * 2
+            assert all("not pushed again" in one.steps for one in records)
+            assert len(await scene.pushed(token)) == 1
+        finally:
+            if other.process is not None:
+                other.kill()
+
+
+async def _comes_again(proxy: ScriptedProxy, first: Invited, server: str) -> None:
+    """The same call at this server, and the phone that rings already registers."""
+    host, _, port = server.rpartition(":")
+    proxy.server = (host, int(port))
+    again = proxy.invite(call_id=first.call_id)
+    watched = await proxy.watch()
+    proxy.notify(watched, reginfo(contact()))
+    assert (await proxy.final(again)).status == 302
+
+
+async def _stored_pushes(scene: Scene, count: int) -> bool:
+    async def read(tx: Tx) -> int:
+        return len(await tx.all(every_push))
+
+    return await scene.served.installation.store.read(read) == count
 
 
 async def test_the_role_that_takes_calls_comes_back_when_it_is_killed(tmp_path: Path, other: ServerProcess) -> None:

@@ -36,9 +36,9 @@ async def other(waking: Waking) -> AsyncIterator[Waking]:
 
 
 async def test_nobody_is_reached_who_is_unknown(waking: Waking) -> None:
-    assert await waking.wake_ups.reach("alice", "example.org") is None
+    assert await waking.wake_ups.reach("alice", "example.org", "call-1") is None
     await waking.subscriber()
-    found = await waking.wake_ups.reach("alice", "example.org")
+    found = await waking.wake_ups.reach("alice", "example.org", "call-1")
     assert found is not None
     assert (found.callee.user_id, found.targets, found.considered) == ("alice", (), ())
 
@@ -58,7 +58,7 @@ async def test_each_phone_is_reached_once_in_the_way_that_wakes_it_best(waking: 
         await waking.room.tokens.suspend_registration(tx, "r4", suspended=True)
 
     await waking.store.write(block)
-    reach = await waking.wake_ups.reach("alice", "example.org")
+    reach = await waking.wake_ups.reach("alice", "example.org", "call-1")
     assert reach is not None
     assert {one.id for one in reach.targets} == {voip.id, desk.id, soft.id}
     assert [one.id for one in reach.alerts] == [alert.id]
@@ -99,6 +99,47 @@ async def test_a_call_is_pushed_once(waking: Waking) -> None:
     assert again.push_ids == live.push_ids
     assert "not pushed again" in waking.steps(again.row())
     assert waking.room.fcm.got[0].deadline_at == live.deadline_at == live.started_at + 30_000
+
+
+async def test_a_call_that_comes_again_to_another_process_or_after_a_crash_is_not_pushed_again(
+    waking: Waking, other: Waking
+) -> None:
+    await waking.subscriber()
+    await waking.token("fcm")
+    first = await waking.call()
+    assert first.push() == 1
+    await waking.pushed()
+    again = await other.call()
+    assert other.wake_ups.rings(again)
+    assert (again.push(), again.push_ids) == (1, first.push_ids)
+    await other.pushed()
+    assert "not pushed again" in other.steps(await other.row(again.id))
+    assert (len(waking.room.fcm.got), len(other.room.fcm.got)) == (1, 0)
+    # Another call is pushed, and the same one when its ring time is over.
+    assert not other.wake_ups.rings(await other.call(sip_call_id="call-2"))
+    waking.clock.advance(30)
+    later = await other.call()
+    assert (later.push(), later.push_ids == first.push_ids) == (1, False)
+    await other.pushed()
+    assert len(other.room.fcm.got) == 1
+
+
+async def test_a_phone_with_a_new_push_token_is_pushed_although_the_call_came_before(
+    waking: Waking, other: Waking
+) -> None:
+    await waking.subscriber()
+    await waking.token("fcm", "before")
+    (await waking.call()).push()
+    await waking.pushed()
+
+    async def forget(tx: Any) -> None:
+        await waking.room.tokens.forget_registration(tx, "r1")
+
+    await waking.store.write(forget)
+    await waking.token("fcm", "after")
+    assert (await other.call()).push() == 1
+    await other.pushed()
+    assert [one.push_token for one in other.room.fcm.got] == ["after"]
 
 
 async def test_the_record_has_what_happened(waking: Waking) -> None:

@@ -86,7 +86,7 @@ class Waking:
 
     async def call(self, callee: str = "alice", **more: Any) -> LiveCall:
         """A call to alice."""
-        reach = await self.wake_ups.reach(callee, DOMAIN)
+        reach = await self.wake_ups.reach(callee, DOMAIN, more.get("sip_call_id", "call-1"))
         new = {
             "mode": "embedded",
             "sip_call_id": "call-1",
@@ -134,7 +134,7 @@ def process(store: Store, clock: ManualClock) -> Waking:
     )
     heard: list[CallChanged] = []
     events = _Heard(heard)
-    reaching = Reaching(store=store, callees=subscribers, push_tokens=room.tokens, lane=room.calls)
+    reaching = Reaching(store=store, clock=clock, callees=subscribers, push_tokens=room.tokens, lane=room.calls)
     recorder = Recorder(store=store, events=events)
     wake_ups = WakeUps(reaching=reaching, lane=room.calls, recorder=recorder, **source)
     ending = Ending(clock=clock, events=events, push_tokens=room.tokens, pushes=room.pushes)

@@ -230,9 +230,9 @@ class EmbeddedServer:
         """The loop's clock."""
         return self._loop.time()
 
-    async def look_up(self, username: str, domain: str, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
+    async def look_up(self, asked: Asked, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
         """Whom a call reaches, and the bindings there are, in one reading unit. `purr`: only the phone of this name."""
-        reach, bindings = await self._store.read(self._look_up, username, domain)
+        reach, bindings = await self._store.read(self._look_up, asked)
         if reach is not None and purr is not None:
             subscriber_id = reach.callee.subscriber_id
             named = tuple(
@@ -249,9 +249,9 @@ class EmbeddedServer:
             return bindings
         return [one for one in bindings if self._purrs.of(one.subscriber_id, one.instance, one.contact) == purr]
 
-    async def _look_up(self, tx: Tx, username: str, domain: str) -> tuple[Reach | None, Sequence[Binding]]:
+    async def _look_up(self, tx: Tx, asked: Asked) -> tuple[Reach | None, Sequence[Binding]]:
         """Unit."""
-        reach = await self._reaching.read(tx, username, domain)
+        reach = await self._reaching.read(tx, asked.username, asked.domain, asked.call_id)
         if reach is None:
             return None, ()
         return reach, await self._bindings.of(tx, reach.callee.subscriber_id)

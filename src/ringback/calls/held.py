@@ -60,7 +60,7 @@ class HeldCall(InvitedCall):
     async def _run(self) -> None:
         asked, desk = self._asked, self._desk
         try:
-            reach, self._bindings = await desk.look_up(asked.username, asked.domain, self._purr)
+            reach, self._bindings = await desk.look_up(asked, self._purr)
         except RingbackError as error:
             self._open(None)
             self._answer(503, Outcome.OVERLOADED, str(error), RETRY_AFTER)

@@ -91,17 +91,28 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     push_id: str | None = None
 
 
+class EarlierPush(msgspec.Struct, frozen=True):
+    """A push of a call whose ring time is not over. `call_record_id`: the record of when it came before."""
+
+    call_record_id: str
+    deadline_at: int
+    push_id: str
+    push_token_id: str
+
+
 class Reach(msgspec.Struct, frozen=True):
     """Whom a call can reach.
 
     `targets`: one push token for each phone. `alerts`: the push tokens of the same phones that can show something, but
     not ring; Apple wants them used to say that a call is over. `considered`: every push token, used or not, and why.
+    `earlier`: what phones were pushed with for this call already, by whatever process.
     """
 
     callee: Callee
     targets: tuple[PushToken, ...] = ()
     alerts: tuple[PushToken, ...] = ()
     considered: tuple[Considered, ...] = ()
+    earlier: tuple[EarlierPush, ...] = ()
 
 
 class NewCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.calls.held import HeldCall
+    from ringback.calls.invited import Asked
     from ringback.calls.model import Reach
     from ringback.calls.model_bindings import Binding
     from ringback.calls.wakeups import LiveCall
@@ -99,7 +100,7 @@ class Purrs(Protocol):
 class Reads(Protocol):
     """Who reads whom a call can reach; `Reaching` does."""
 
-    async def read(self, tx: Tx, username: str, domain: str) -> Reach | None:
+    async def read(self, tx: Tx, username: str, domain: str, sip_call_id: str) -> Reach | None:
         """Unit: the subscriber and its phones; None when there is no such subscriber."""
         ...
 
@@ -128,7 +129,7 @@ class HoldingDesk(CallDesk, Protocol):
         """Who keeps its record."""
         ...
 
-    async def look_up(self, username: str, domain: str, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
+    async def look_up(self, asked: Asked, purr: str | None) -> tuple[Reach | None, Sequence[Binding]]:
         """Whom a call reaches, and the bindings there are, in one reading unit. Raises StoreUnavailable.
 
         `purr`: only the phone of this name.

@@ -25,8 +25,8 @@ class RecordKeeper(Protocol):
 class Waking(RecordKeeper, Protocol):
     """Who also knows whom a call reaches; `WakeUps` does."""
 
-    async def reach(self, username: str, domain: str) -> Reach | None:
-        """Whom a call can reach; None when there is no such subscriber."""
+    async def reach(self, username: str, domain: str, sip_call_id: str) -> Reach | None:
+        """Whom this call can reach; None when there is no such subscriber."""
         ...
 
 

@@ -97,7 +97,7 @@ class PushOnly:
 
         The row is stored first, so that no crash makes two pushes of one call. Raises SubscriberNotFound.
         """
-        reach = await self._wake_ups.reach(asked.username, asked.domain)
+        reach = await self._wake_ups.reach(asked.username, asked.domain, asked.call_id)
         seconds = asked.seconds or (reach and reach.callee.mobile_push_expiry) or self._wake_seconds
         live = self._wake_ups.draft(
             NewCall(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.calls.model import CallPush, CallRow, ChangedCall, PushedCall, WalkedCall
+from ringback.calls.model import CallPush, CallRow, ChangedCall, EarlierPush, PushedCall, WalkedCall
 from ringback.store import Command, Query, columns
 
 _GROWS = ("pushes", "pushed_at", "registered_at", "considered", "trace")
@@ -95,6 +95,14 @@ pushes_of_call = Query(
     "What a call was pushed with.",
     f"SELECT {columns(CallPush)} FROM call_pushes WHERE call_record_id = $1",
     row=CallPush,
+)
+earlier_pushes = Query(
+    "earlier_pushes",
+    "What the same call was pushed with before, where the phones may still ring.",
+    f"SELECT {columns(EarlierPush)} FROM (SELECT id, deadline_at FROM calls"
+    " WHERE call_id = $1 AND callee = $2 AND deadline_at > $3 AND pushes > 0 LIMIT 20) AS c"
+    " JOIN call_pushes AS p ON p.call_record_id = c.id",
+    row=EarlierPush,
 )
 overdue_calls = Query(
     "overdue_calls",

@@ -1,16 +1,24 @@
-"""Whom a call can reach: the subscriber, and one push token for each of its phones. Read in one unit."""
+"""Whom a call can reach: the subscriber, and one push token for each of its phones. Read in one unit.
+
+So is what the phones ring with already, when the same call came before: to another process, or before a crash.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from ringback.calls import queries
 from ringback.calls.model import Considered, Reach
+from ringback.calls.wakeups import clean
 from ringback.messages import ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.calls.needs import Callees, CallLane, TokensOfUser
+    from ringback.clock import Clock
     from ringback.directory import Callee
     from ringback.push import PushToken
     from ringback.store import Store, Tx
@@ -22,24 +30,32 @@ _ALERT = "apns"
 class Reaching:
     """Reads it."""
 
-    def __init__(self, *, store: Store, callees: Callees, push_tokens: TokensOfUser, lane: CallLane) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, callees: Callees, push_tokens: TokensOfUser, lane: CallLane
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._callees = callees
         self._push_tokens = push_tokens
         self._lane = lane
 
-    async def reach(self, username: str, domain: str) -> Reach | None:
-        """Whom a call to `username@domain` can reach; None when there is no such subscriber."""
-        return await self._store.read(self.read, username, domain)
+    async def reach(self, username: str, domain: str, sip_call_id: str) -> Reach | None:
+        """Whom this call to `username@domain` can reach; None when there is no such subscriber."""
+        return await self._store.read(self.read, username, domain, sip_call_id)
 
-    async def read(self, tx: Tx, username: str, domain: str) -> Reach | None:
+    async def read(self, tx: Tx, username: str, domain: str, sip_call_id: str) -> Reach | None:
         """The unit."""
         callee = await self._callees.callee(tx, username, domain)
         if callee is None:
             return None
-        return self.choose(callee, await self._push_tokens.of_user(tx, callee.user_id))
+        reach = self._choose(callee, await self._push_tokens.of_user(tx, callee.user_id))
+        if not reach.targets:
+            return reach
+        name = clean(sip_call_id), clean(f"{username}@{domain}")
+        earlier = await tx.all(queries.earlier_pushes, *name, self._clock.now_ms())
+        return msgspec.structs.replace(reach, earlier=tuple(earlier)) if earlier else reach
 
-    def choose(self, callee: Callee, tokens: Sequence[PushToken]) -> Reach:
+    def _choose(self, callee: Callee, tokens: Sequence[PushToken]) -> Reach:
         """One push token for each phone, of the kind that wakes it best, and why not the others."""
         chosen: dict[str, PushToken] = {}
         considered: list[Considered] = []

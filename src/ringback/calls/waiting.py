@@ -56,7 +56,7 @@ class WaitingCall(InvitedCall):
         """From the INVITE until the subscription stands, or the call is over."""
         asked, desk = self._asked, self._desk
         try:
-            reach = await desk.waking.reach(asked.username, asked.domain)
+            reach = await desk.waking.reach(asked.username, asked.domain, asked.call_id)
         except RingbackError as error:
             self._open(None)
             self._answer(503, Outcome.OVERLOADED, str(error), RETRY_AFTER)

@@ -253,12 +253,12 @@ class WakeUps:
         """How many calls wait."""
         return len(self._live)
 
-    async def reach(self, username: str, domain: str) -> Reach | None:
-        """Whom a call to `username@domain` can reach, in one reading unit; None when there is no such subscriber.
+    async def reach(self, username: str, domain: str, sip_call_id: str) -> Reach | None:
+        """Whom this call to `username@domain` can reach, in one reading unit; None when there is no such subscriber.
 
         Raises StoreUnavailable.
         """
-        return await self._reaching.reach(username, domain)
+        return await self._reaching.reach(username, domain, sip_call_id)
 
     def begin(self, new: NewCall) -> LiveCall:
         """A call waits from now on. Its row goes to the store without being waited for."""
@@ -303,9 +303,8 @@ class WakeUps:
         new, reach = live.new, live.new.reach
         if reach is None:
             return []
-        name = (new.sip_call_id, new.callee)
-        earlier = self._pushed.get(name)
-        if earlier is not None and earlier.deadline_at > self.now_ms():
+        earlier = self._earlier(live)
+        if earlier is not None:
             live.note("not pushed again", call=earlier.call_id)
             return list(earlier.pushes)
         begun: list[tuple[str, PushToken]] = []
@@ -324,14 +323,13 @@ class WakeUps:
                 )
             )
             begun += zip(ids, (target for target in targets if self.lane.can_ring(target)), strict=True)
-        self._remember(name, _Pushed(live.id, live.deadline_at, tuple(begun)))
+        self._remember((new.sip_call_id, new.callee), _Pushed(live.id, live.deadline_at, tuple(begun)))
         live.note("pushed", pushes=len(begun))
         return begun
 
     def rings(self, live: LiveCall) -> bool:
         """Whether the phones ring for this Call-ID and callee already, so that `push` would send nothing."""
-        earlier = self._pushed.get((live.new.sip_call_id, live.new.callee))
-        return earlier is not None and earlier.deadline_at > self.now_ms()
+        return self._earlier(live) is not None
 
     def over(self, live: LiveCall) -> None:
         """It has ended."""
@@ -347,6 +345,19 @@ class WakeUps:
     def _take_in(self, live: LiveCall) -> None:
         self._live[live.id] = live
         metrics.in_flight.labels(live.new.mode).inc()
+
+    def _earlier(self, live: LiveCall) -> _Pushed | None:
+        """What the phones ring with already: by memory, or by the store when another process pushed it."""
+        known = self._pushed.get((live.new.sip_call_id, live.new.callee))
+        if known is not None:
+            return known if known.deadline_at > self.now_ms() else None
+        reach = live.new.reach
+        if reach is None or not reach.earlier:
+            return None
+        tokens = {token.id: token for token in reach.targets}
+        pushes = [(one.push_id, tokens[one.push_token_id]) for one in reach.earlier if one.push_token_id in tokens]
+        first = reach.earlier[0]
+        return _Pushed(first.call_record_id, first.deadline_at, tuple(pushes)) if pushes else None
 
     def _remember(self, name: tuple[str, str], pushed: _Pushed) -> None:
         """What was pushed first is forgotten first, a few at a time, so that nobody waits."""
