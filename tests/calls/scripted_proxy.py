@@ -80,6 +80,7 @@ class ScriptedProxy:
     def __init__(self, peer: Peer, server: tuple[str, int]) -> None:
         self.peer = peer
         self.server = server
+        self._subscribes: set[str] = set()
 
     @staticmethod
     @contextlib.asynccontextmanager
@@ -168,8 +169,13 @@ class ScriptedProxy:
     # registration events ----------------------------------------------------------------------------------------------
 
     async def subscribed(self) -> Watched:
-        """The next SUBSCRIBE that begins a subscription; nothing is answered."""
-        first = await self.peer.expect(lambda message: message.method == "SUBSCRIBE" and not message.to_tag)
+        """The next SUBSCRIBE that begins a subscription, not one that came again; nothing is answered."""
+
+        def is_new(message: Message) -> bool:
+            return message.method == "SUBSCRIBE" and not message.to_tag and message.get("Via") not in self._subscribes
+
+        first = await self.peer.expect(is_new)
+        self._subscribes.add(first.get("Via"))
         return Watched(first, f"n{next(_numbers)}")
 
     def answer(self, watched: Watched, status: int, *more: tuple[str, str], request: Message | None = None) -> None:
@@ -220,8 +226,11 @@ class ScriptedProxy:
     async def unsubscribed(self, watched: Watched) -> Message:
         """The SUBSCRIBE that ends the subscription; it is answered, and the last NOTIFY follows."""
         last = await self.peer.expect(
-            lambda m: m.method == "SUBSCRIBE" and m.get("Call-ID") == watched.request.get("Call-ID")
+            lambda m: (
+                m.method == "SUBSCRIBE"
+                and m.get("Call-ID") == watched.request.get("Call-ID")
+                and m.get("Expires") == "0"
+            )
         )
-        assert last.get("Expires") == "0"
         self.answer(watched, 200, request=last)
         return last
