@@ -18,7 +18,8 @@ NOT_HELD = "positive_data_acceptance"
 """An unknown id is a 400 in PowerAuth Cloud however well-formed it is; so are most requests of a phone without keys."""
 EXAMPLES, FEW_EXAMPLES = 15, 2
 """For each operation. Few where the guard answers before anything is read."""
-SECONDS = 150
+SECONDS = 600
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_internal_listener(server: tuple[ServerProcess, Furnished], tmp_path: Pa
     authorization = {"nobody": "", "integration": furnished.integration, "admin": furnished.admin}[who]
     examples = EXAMPLES if authorization else FEW_EXAMPLES
     fuzz(process.internal + INTERNAL_DOCUMENT, process.internal, authorization, tmp_path, examples)
-    process.wait_until_ready(5)
+    process.wait_until_ready(30)
 
 
 def test_what_a_sip_proxy_may_ask(server: tuple[ServerProcess, Furnished], tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_what_a_sip_proxy_may_ask(server: tuple[ServerProcess, Furnished], tmp_p
     authorization = basic(made["username"], made["password"])
     only = ("--include-path-regex", "^/api/v1/(wakeups|sip)")
     fuzz(process.internal + INTERNAL_DOCUMENT, process.internal, authorization, tmp_path, EXAMPLES, *only)
-    process.wait_until_ready(5)
+    process.wait_until_ready(30)
 
 
 @pytest.mark.parametrize("who", ["nobody", "user"])
@@ -58,7 +59,7 @@ def test_public_listener(server: tuple[ServerProcess, Furnished], tmp_path: Path
         made = json.loads(process.cli("user", "create", "user", "--json").stdout)
         authorization = basic(made["userId"], made["password"])
     fuzz(process.internal + PUBLIC_DOCUMENT, process.public, authorization, tmp_path, EXAMPLES)
-    process.wait_until_ready(5)
+    process.wait_until_ready(30)
 
 
 def fuzz(document: str, base: str, authorization: str, folder: Path, examples: int, *only: str) -> None:

@@ -84,13 +84,17 @@ async def test_broken_story(function: Callable[[Story], Awaitable[None]], where:
     assert len(report.chapters) == 2  # the chapter after it is not played
 
 
-async def test_whole_story_has_an_end(tmp_path: Path) -> None:
+async def test_whole_story_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    clock = loop.time
+
     async def for_ever(story: Story) -> None:
         async with story.step("A → B: waits", seconds=1000):
+            monkeypatch.setattr(loop, "time", lambda: clock() + 120)
             await asyncio.sleep(1000)
 
     report = await perform(
-        [Chapter("Long", for_ever)], SilentNarrator(), tmp_path, default_ports=False, whole_seconds=20
+        [Chapter("Long", for_ever)], SilentNarrator(), tmp_path, default_ports=False, whole_seconds=120
     )
     assert report.failed_step == "Long: A → B: waits"
     assert "took longer" in (report.error or "")

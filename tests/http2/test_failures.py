@@ -23,29 +23,39 @@ def nothing(_peer: Peer, _request: Received) -> None:
     """The server is silent."""
 
 
+def at_once(peer: Peer, request: Received) -> None:
+    """The server answers 200."""
+    peer.reply(request.stream)
+
+
 async def test_a_request_that_is_not_answered_in_time_has_an_unknown_outcome_and_its_stream_is_reset(
     make_pool: MakePool, server_tls: ssl.SSLContext
 ) -> None:
-    async with scripted(server_tls, on_request=nothing, settings={LIMIT: 1}) as server:
+    async with scripted(server_tls, on_request=at_once, settings={LIMIT: 1}) as server:
         pool = make_pool(server.port, most_connections=1)
+        await send(pool)  # so that there is a connection
+        server.on_request = nothing
         slow = send(pool, b"/slow", seconds=0.3)
-        await server.until(lambda: server.received)
+        await server.until(lambda: len(server.received) == 2)
         server.on_request = lambda peer, request: peer.reply(request.stream)
         next_one = send(pool, b"/next")
         with pytest.raises(OutcomeUnknown, match="no answer in time"):
             await slow
         assert (await next_one).status == 200
-        assert server.peers[0].resets == [1]
+        assert server.peers[0].resets == [3]
 
 
 async def test_an_answer_that_comes_after_the_deadline_is_nobodys(
     make_pool: MakePool, server_tls: ssl.SSLContext
 ) -> None:
     later: list[tuple[Peer, Received]] = []
-    async with scripted(server_tls, on_request=lambda peer, request: later.append((peer, request))) as server:
+    async with scripted(server_tls, on_request=at_once) as server:
         pool = make_pool(server.port)
+        await send(pool)  # so that there is a connection
+        server.on_request = lambda peer, request: later.append((peer, request))
         with pytest.raises(OutcomeUnknown):
             await send(pool, seconds=0.2)
+        await server.until(lambda: later)
         peer = server.peers[0]
         peer.raw(frame(HEADERS, 5, later[0][1].stream, b"\x88"))
         server.on_request = lambda peer, request: peer.reply(request.stream)
