@@ -128,13 +128,13 @@ class ApplicationServer:
             return
         if self._closing or len(self._calls) >= self._settings.max_calls:
             incoming.respond(503, headers=[RETRY_AFTER])
-            self._record(incoming, asked, Outcome.OVERLOADED, 503, "the server stops" if self._closing else "too many")
+            self._record(asked, Outcome.OVERLOADED, 503, "the server stops" if self._closing else "too many")
             return
         keep = (asked.seconds or self.wake_seconds) + REMEMBERED_SECONDS
         recent = self._recent.of(asked.call_id, asked.callee, self.now(), keep)
         if recent.goes_round:
             incoming.respond(482)
-            self._record(incoming, asked, Outcome.REFUSED, 482, "the proxy sends this call back again and again")
+            self._record(asked, Outcome.REFUSED, 482, "the proxy sends this call back again and again")
             return
         call = WaitingCall(self, incoming, asked, recent)
         self._calls.add(call)
@@ -163,9 +163,9 @@ class ApplicationServer:
             raise SipMalformed("Callee Is Too Long", status=414)
         return asked
 
-    def _record(self, incoming: IncomingRequest, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
+    def _record(self, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
         """A call that was not taken is on record too: somebody will ask why it did not ring."""
-        new = asked.new_call(WaitingCall.mode, incoming, None, 0)
+        new = asked.new_call(WaitingCall.mode, None, 0)
         self.waking.begin(new).end(outcome, status=status, reason=reason)
 
     # what a waiting call needs ----------------------------------------------------------------------------------------
