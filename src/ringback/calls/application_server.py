@@ -7,6 +7,7 @@ call is kept, not the session: nothing in here ever answers 200 to an INVITE.
 from __future__ import annotations
 
 import asyncio
+from sys import intern
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -148,7 +149,7 @@ class ApplicationServer:
             raise SipMalformed("Callee Is Not user@domain", status=404 if uri.scheme != "tel" else 416)
         caller = caller_of(request, trusted=True)
         username, _, domain = uri.aor.rpartition("@")
-        username, domain = said.callee or username, (said.domain or domain).lower()
+        username, domain = said.callee or username, intern((said.domain or domain).lower())
         asked = Asked(
             call_id=readable(request.call_id),
             username=username,
