@@ -1,8 +1,8 @@
 """Which transaction a message belongs to, and where its answer goes.
 
-Equal keys mean the same transaction. Besides branch, sent-by and method (RFC 3261 §17.2.3) it holds
-Call-ID and the number of CSeq, which are the same in all copies of a request, its CANCEL and its ACK: a peer that uses
-a branch twice, or somebody who guessed one, does not get into a transaction of somebody else.
+Equal keys mean the same transaction. Besides branch, sent-by and method (RFC 3261 §17.2.3) a key holds Call-ID and the
+number of CSeq, which are the same in all copies of a request, its CANCEL and its ACK: a peer that uses a branch twice,
+or somebody who guessed one, does not get into a transaction of somebody else.
 """
 
 from __future__ import annotations
