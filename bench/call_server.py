@@ -1,7 +1,8 @@
 """The product's process that `bench.calls` puts under load: `python -m bench.call_server TASK`, a Task as JSON.
 
-It is `ringback serve` without HTTP: the same installation, rooms and SIP listener, in embedded mode on SQLite, with
-subscribers who are there already. It prints its SIP port, and one State for each line that it is sent.
+It is `ringback serve` without HTTP: the same installation, rooms and SIP listener, on SQLite, in embedded mode or
+behind a proxy, with subscribers who are there already. It prints its SIP port, and one State for each line that it is
+sent.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ insert_app = Command(
 
 
 class Task(msgspec.Struct, frozen=True):
-    """`subscribers`: named u0, u1… `writes`: durable units a second, beside the calls."""
+    """`subscribers`: named u0, u1… `writes`: durable units a second, beside the calls.
+
+    `proxy`: HOST:PORT of the SIP proxy that it is the application server of; "" = embedded mode.
+    """
 
     folder: str
     subscribers: int
@@ -45,6 +49,7 @@ class Task(msgspec.Struct, frozen=True):
     writes: int = 0
     early_media: bool = True
     mobile_push_enable: str = "no_reg"
+    proxy: str = ""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -61,6 +66,8 @@ async def main(task: Task) -> None:
     settings = Settings(
         data_dir=task.folder,
         sip_listen="127.0.0.1:0",
+        sip_mode="application-server" if task.proxy else "embedded",
+        sip_proxy=task.proxy,
         sip_proxies="127.0.0.1",
         sip_max_calls=100_000,
         sip_early_media=task.early_media,

@@ -96,6 +96,27 @@ async def test_the_newest_calls_are_listed(proxy: Proxy, run: Run) -> None:
     assert isinstance((await run("show", "x")).exception, CallNotFound)
 
 
+@pytest.mark.parametrize("outcome", [None, "TIMEOUT", "SUBSCRIPTION_REFUSED"])
+@pytest.mark.parametrize("callee", ["b@x", "maria.de.los.angeles@subscribers.example.org"])
+@pytest.mark.parametrize("columns", [None, 80, 100, 120, 200])
+def test_a_line_fits_the_terminal_and_the_id_stays_whole(columns: int | None, callee: str, outcome: str | None) -> None:
+    call = {
+        "id": "01890a5d-ac96-774b-bcce-b302099a8057", "outcome": outcome, "callee": callee,
+        "callerName": "Alice from the second floor", "caller": "sip:alice@example.org",
+        "timestampStarted": 1_800_000_000_000,
+    }  # fmt: skip
+    (line,) = calls.lines_of([call], columns)
+    assert len(line) <= (columns or 200)
+    assert line.endswith(f"  {call['id']}")
+    assert (outcome or "WAITING")[:10] in line
+    assert callee[:12] in line
+    if columns in {None, 200}:
+        assert line.startswith("2027-01-15 08:00:00.000Z")
+        assert f"{callee}  from Alice from the second floor" in line
+    elif columns == 80 and outcome == "SUBSCRIPTION_REFUSED":
+        assert line.startswith("01-15 08:00:00  SUBSCRIPTI…  ")
+
+
 @pytest.mark.parametrize("times", [(0, -3_600_000, -3_599_000), (-5, -2), (0, 3_600_000), (0, 0)])
 def test_a_trace_fits_its_lines_whatever_the_clocks_said(
     times: tuple[int, ...], capsys: pytest.CaptureFixture[str]

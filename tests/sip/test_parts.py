@@ -10,6 +10,7 @@ import pytest
 
 from ringback.sip import HERE, IncomingRequest, SipAddress, SipUnreachable, Trusted, next_hop
 from ringback.sip.limits import Buckets
+from ringback.sip.replies import Replies
 from ringback.sip.resolve import Resolver
 from ringback.sip.wheel import Wheel
 from tests.sip.conftest import MakeEndpoint
@@ -176,3 +177,16 @@ async def test_names_are_resolved_and_remembered() -> None:
 
 def test_an_address_is_shown_as_one_word() -> None:
     assert str(SipAddress("tls", "2001:db8::1", 5061)) == "tls:[2001:db8::1]:5061"
+
+
+async def test_an_answer_is_kept_for_repetitions_until_its_time_and_forgotten_with_its_neighbours() -> None:
+    loop = asyncio.get_running_loop()
+    replies = Replies(Wheel(loop, lambda _: None), 0.1)
+    now = loop.time()
+    for number in range(20):
+        replies.keep(str(number), b"200", now + 0.1 + number / 1000)
+    replies.keep("later", b"202", now + 30)
+    assert (replies.get("0"), replies.get("later"), replies.get("other")) == (b"200", b"202", None)
+    await until(lambda: len(replies) == 1)
+    assert loop.time() >= now + 0.1
+    assert replies.get("later") == b"202"

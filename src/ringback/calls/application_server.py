@@ -7,6 +7,7 @@ call is kept, not the session: nothing in here ever answers 200 to an INVITE.
 from __future__ import annotations
 
 import asyncio
+from sys import intern
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -128,13 +129,13 @@ class ApplicationServer:
             return
         if self._closing or len(self._calls) >= self._settings.max_calls:
             incoming.respond(503, headers=[RETRY_AFTER])
-            self._record(incoming, asked, Outcome.OVERLOADED, 503, "the server stops" if self._closing else "too many")
+            self._record(asked, Outcome.OVERLOADED, 503, "the server stops" if self._closing else "too many")
             return
         keep = (asked.seconds or self.wake_seconds) + REMEMBERED_SECONDS
         recent = self._recent.of(asked.call_id, asked.callee, self.now(), keep)
         if recent.goes_round:
             incoming.respond(482)
-            self._record(incoming, asked, Outcome.REFUSED, 482, "the proxy sends this call back again and again")
+            self._record(asked, Outcome.REFUSED, 482, "the proxy sends this call back again and again")
             return
         call = WaitingCall(self, incoming, asked, recent)
         self._calls.add(call)
@@ -148,7 +149,7 @@ class ApplicationServer:
             raise SipMalformed("Callee Is Not user@domain", status=404 if uri.scheme != "tel" else 416)
         caller = caller_of(request, trusted=True)
         username, _, domain = uri.aor.rpartition("@")
-        username, domain = said.callee or username, (said.domain or domain).lower()
+        username, domain = said.callee or username, intern((said.domain or domain).lower())
         asked = Asked(
             call_id=readable(request.call_id),
             username=username,
@@ -163,9 +164,9 @@ class ApplicationServer:
             raise SipMalformed("Callee Is Too Long", status=414)
         return asked
 
-    def _record(self, incoming: IncomingRequest, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
+    def _record(self, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
         """A call that was not taken is on record too: somebody will ask why it did not ring."""
-        new = asked.new_call(WaitingCall.mode, incoming, None, 0)
+        new = asked.new_call(WaitingCall.mode, None, 0)
         self.waking.begin(new).end(outcome, status=status, reason=reason)
 
     # what a waiting call needs ----------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ class EmbeddedServer:
             incoming.dismiss(503, headers=[RETRY_AFTER])
             if trusted:  # nobody else leaves a record before it is known who it is
                 why = "the server stops" if self._closing else "too many calls wait"
-                self._record(incoming, asked, Outcome.OVERLOADED, 503, why)
+                self._record(asked, Outcome.OVERLOADED, 503, why)
         elif trusted:
             self._hold(incoming, asked)
         else:
@@ -194,7 +194,7 @@ class EmbeddedServer:
         if len(self._held.get(asked.callee, ())) < MOST_FOR_ONE_CALLEE:
             return False
         incoming.respond(486)
-        self._record(incoming, asked, Outcome.REFUSED, 486, "too many calls wait for this callee")
+        self._record(asked, Outcome.REFUSED, 486, "too many calls wait for this callee")
         return True
 
     def _hold(self, incoming: IncomingRequest, asked: Asked) -> None:
@@ -204,7 +204,7 @@ class EmbeddedServer:
         recent = self._recent.of(asked.call_id, asked.callee, self.now(), keep)
         if recent.goes_round:
             incoming.respond(482)
-            self._record(incoming, asked, Outcome.REFUSED, 482, "this call comes back again and again")
+            self._record(asked, Outcome.REFUSED, 482, "this call comes back again and again")
             return
         call = HeldCall(self, incoming, asked, recent)
         # Before the look-up: a phone that registers meanwhile must find it.
@@ -212,9 +212,9 @@ class EmbeddedServer:
         self._waiting += 1
         self._tasks.spawn(call.run())
 
-    def _record(self, incoming: IncomingRequest, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
+    def _record(self, asked: Asked, outcome: Outcome, status: int, reason: str) -> None:
         """A call that was not taken is on record too: somebody will ask why it did not ring."""
-        new = asked.new_call(HeldCall.mode, incoming, None, 0)
+        new = asked.new_call(HeldCall.mode, None, 0)
         self.waking.begin(new).end(outcome, status=status, reason=reason)
 
     # the registrar tells ----------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int | None = None
     prompt: str | None = None
 
-    def new_call(self, mode: Mode, incoming: IncomingRequest, reach: Reach | None, ring_seconds: float) -> NewCall:
+    def new_call(self, mode: Mode, reach: Reach | None, ring_seconds: float) -> NewCall:
         """What the record of this call begins with."""
         return NewCall(
             mode=mode,
@@ -50,7 +50,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             caller_name=self.caller.name,
             callee=self.callee,
             reach=reach,
-            source=str(incoming.source),
             ring_seconds=ring_seconds,
         )
 
@@ -102,7 +101,7 @@ class InvitedCall:
         asked = self._asked
         if reach is not None:
             self._waits = float(asked.seconds or reach.callee.mobile_push_expiry or self._desk.wake_seconds)
-        live = self._desk.waking.begin(asked.new_call(self.mode, self._incoming, reach, self._waits))
+        live = self._desk.waking.begin(asked.new_call(self.mode, reach, self._waits))
         self._live = live
         if self._final is not None:  # it ended during the look-up
             outcome, status, reason = self._final

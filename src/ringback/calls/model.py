@@ -119,8 +119,7 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call that waits from now on.
 
     `sip_call_id`: SIP's Call-ID, or the name that the back end has for the call. `caller`: a URI. `callee`:
-    `user@domain`. `reach`: None when there is no such subscriber. `source`: where the call came from, for people.
-    `ring_seconds`: how long the caller waits.
+    `user@domain`. `reach`: None when there is no such subscriber. `ring_seconds`: how long the caller waits.
     """
 
     mode: Mode
@@ -129,7 +128,6 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True):
     callee: str
     caller_name: str = ""
     reach: Reach | None = None
-    source: str = ""
     ring_seconds: float = 60
 
 

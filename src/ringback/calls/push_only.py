@@ -107,7 +107,6 @@ class PushOnly:
                 caller_name=asked.caller_name,
                 callee=f"{asked.username}@{asked.domain}",
                 reach=reach,
-                source=principal.name,
                 ring_seconds=seconds,
             )
         )

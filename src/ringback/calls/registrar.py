@@ -159,7 +159,6 @@ class Registrar:
         headers += [("Feature-Caps", value) for value in capabilities]
         headers.append(("Date", formatdate(now / 1000, usegmt=True)))
         incoming.respond(200, headers=headers)
-        incoming.lighten()
 
 
 def _address_of_record(incoming: IncomingRequest) -> tuple[str, str]:

@@ -72,7 +72,7 @@ def contact_to_show(uri: str) -> str | None:
 
 def readable(text: str) -> str:
     """Text of a message as it may be stored and shown: a byte that was no UTF-8 on the wire is a question mark."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _caller(address: NameAddress) -> Caller:

@@ -47,7 +47,7 @@ class LiveCall:
     """One call that waits. `on_cancelled(reason)` is called when somebody ended it over HTTP, in whatever process."""
 
     __slots__ = (
-        "_dropped", "_last_ms", "_pushes", "_steps", "_wake_ups", "deadline_at", "ended_at", "id", "new",
+        "_dropped", "_last_ms", "_pushes", "_steps", "_trace", "_wake_ups", "deadline_at", "ended_at", "id", "new",
         "on_cancelled", "outcome", "pushed_at", "pushes_stored", "reason", "registered_at", "sip_status",
         "started_at", "stored", "version",
     )  # fmt: skip
@@ -66,8 +66,9 @@ class LiveCall:
         self.outcome: Outcome | None = None
         self.sip_status = 0
         self.reason = ""
-        self._steps: list[bytes] = []
-        """As JSON, which takes a third of the room that objects take."""
+        self._trace = b""
+        """The steps as JSON, with commas between them: that takes a quarter of the room that objects take."""
+        self._steps = 0
         self._last_ms = 0
         self.stored = False
         """The store has its row; written by the recorder."""
@@ -91,12 +92,13 @@ class LiveCall:
 
     def note(self, step: str, **details: Any) -> None:
         """Adds to the trace what has just happened. `details` are plain values; never a secret."""
-        if len(self._steps) >= MOST_STEPS:
+        if self._steps >= MOST_STEPS:
             self._dropped += 1
             return
         told = {name: clean(value) if isinstance(value, str) else value for name, value in details.items()}
         self._last_ms = self._now() - self.started_at
-        self._steps.append(_encode(Step(self._last_ms, step, told)))
+        self._steps += 1
+        self._trace = _with_step(self._trace, Step(self._last_ms, step, told))
 
     def push(self) -> int:
         """Pushes the call to each phone and returns how many these are; the second time it only returns it.
@@ -178,9 +180,9 @@ class LiveCall:
         reach = new.reach
         callee = None if reach is None else reach.callee
         considered = [self._decided(one) for one in (reach.considered if reach is not None else ())]
-        steps = self._steps
+        trace = self._trace
         if self._dropped:
-            steps = [*steps, _encode(Step(self._last_ms, "more", {"steps": self._dropped}))]
+            trace = _with_step(trace, Step(self._last_ms, "more", {"steps": self._dropped}))
         return CallRow(
             id=self.id,
             mode=new.mode,
@@ -203,7 +205,7 @@ class LiveCall:
             registered_at=self.registered_at,
             ended_at=self.ended_at,
             considered=_encode(considered).decode(),
-            trace=f"[{b','.join(steps).decode()}]",
+            trace=f"[{trace.decode()}]",
             version=self.version,
         )
 
@@ -382,6 +384,10 @@ def number_of(uri: str) -> str:
     if not colon or scheme.lower() not in {"sip", "sips", "tel"}:
         return uri
     return rest.partition("@")[0].partition(";")[0]
+
+
+def _with_step(trace: bytes, step: Step) -> bytes:
+    return b"%b,%b" % (trace, _encode(step)) if trace else _encode(step)
 
 
 def _app_ids(reach: Reach | None) -> set[str]:

@@ -22,6 +22,10 @@ class _Known(NamedTuple):
     cseq: int | None
 
 
+_NOBODY: dict[tuple[str, str], _Known] = {}
+"""What is known of most callees that are called; nothing is ever put into it."""
+
+
 class WatchedContacts:
     """The active contacts of one callee, as far as the proxy has told them."""
 
@@ -43,7 +47,7 @@ class WatchedContacts:
     def take_nothing(self) -> None:
         """A NOTIFY without a body: the proxy has never seen the callee, or keeps silent. What was told stays."""
         if self._known is None:
-            self._known = {}
+            self._known = _NOBODY
 
     def take(self, contacts: Iterable[RegisteredContact], *, full: bool, now: float) -> RegisteredContact | None:
         """Takes what a NOTIFY says; returns a contact that is active and was not before, or was registered again.
@@ -63,7 +67,7 @@ class WatchedContacts:
             now_known = after[key] = _Known(ends, contact.call_id, contact.cseq)
             if _is_newer(now_known, before.get(key)):
                 newest = contact
-        self._known = after
+        self._known = after or _NOBODY
         return newest
 
 

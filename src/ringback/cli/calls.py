@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -12,6 +14,12 @@ from ringback.cli.push_why import print_considered, print_push, time_text
 
 _BAR = 24
 _OUTCOME_WIDTH = 20
+_OUTCOME_CUT = 11
+_MONTH, _FRACTION = 5, 19
+"""Where these begin in a time."""
+_BOTH_PEOPLE = 30
+"""With less room only the callee is named."""
+_LEAST = 8
 
 
 @click.group(name="calls", help="Calls that had to wake a phone, and why each rang or did not.")
@@ -39,14 +47,51 @@ def list_calls(limit: int, cursor: str, as_json: bool, outcome: str, **wanted: s
         return
     if not page["items"] and not page["nextCursor"]:
         click.echo("There was no such call in the last 30 days.")
-    for one in page["items"]:
-        outcome = one["outcome"] or "WAITING"
-        click.echo(
-            f"{time_text(one['timestampStarted'])}  {outcome:<{_OUTCOME_WIDTH}}  {one['callee']}"
-            f"  from {one['callerName'] or one['caller']}  {one['id']}"
-        )
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in lines_of(page["items"], columns):
+        click.echo(line)
     if page["nextCursor"]:
         click.echo(f"There are more: --cursor {page['nextCursor']}")
+
+
+def lines_of(calls: list[dict[str, Any]], columns: int | None) -> list[str]:
+    """A line for each call, whole where all of them fit into so many columns (None: there is no end to them).
+
+    Else the time has no year and no fractions, and texts are cut, but never the id: `show` wants all of it.
+    """
+    times = [time_text(one["timestampStarted"]) for one in calls]
+    whole = [
+        f"{time}  {_said(one):<{_OUTCOME_WIDTH}}  {one['callee']}  {_from(one)}  {one['id']}"
+        for time, one in zip(times, calls, strict=True)
+    ]
+    if columns is None or max(map(len, whole), default=0) <= columns:
+        return whole
+    lines = []
+    for time, one in zip(times, calls, strict=True):
+        head = f"{time[_MONTH:_FRACTION]}  {_cut(_said(one), _OUTCOME_CUT):<{_OUTCOME_CUT}}"
+        left = max(columns - len(f"{head}    {one['id']}"), _LEAST)
+        lines.append(f"{head}  {_people(one, left):<{left}}  {one['id']}")
+    return lines
+
+
+def _people(call: dict[str, Any], length: int) -> str:
+    """Callee and caller, or the callee alone where there is little room."""
+    if length < _BOTH_PEOPLE:
+        return _cut(call["callee"], length)
+    callee = _cut(call["callee"], max(length // 2, length - len(f"  {_from(call)}")))
+    return _cut(f"{callee}  {_from(call)}", length)
+
+
+def _said(call: dict[str, Any]) -> str:
+    return call["outcome"] or "WAITING"
+
+
+def _from(call: dict[str, Any]) -> str:
+    return f"from {call['callerName'] or call['caller']}"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 @command.command("show", help="What happened in a call. ID is what `ringback calls list` shows at the end of a line.")

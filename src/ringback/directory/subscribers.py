@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -77,8 +78,8 @@ class Subscribers:
         held = effective(self.built_in, read_preferences(found.inherited), read_preferences(found.own))
         return Callee(
             subscriber_id=found.subscriber_id,
-            username=found.username,
-            domain=found.domain,
+            username=username,
+            domain=intern(found.domain),
             user_id=found.user_id,
             disabled=found.disabled,
             app_ids=read_names(found.app_ids),

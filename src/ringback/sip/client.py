@@ -70,8 +70,11 @@ class OutgoingTransaction:
             self._client.transmit(self.flow, self.peer, data)
             machine.acknowledged_with(data)
         self._client.moved(self)
+        tell = self.on_response
+        if machine.state is State.COMPLETED:  # copies are absorbed for some seconds, and nobody is told any more
+            self.on_response = self.on_failure = _ignore
         if tells:
-            self.on_response(response)
+            tell(response)
 
     def on_time(self, now: float) -> None:
         """`due` has come."""

@@ -165,10 +165,7 @@ class IncomingRequest:
         return True
 
     def lighten(self) -> None:
-        """It is kept for long: what no answer of ours needs of it is let go, its body and most of its header.
-
-        An INVITE waits for its phone, any other request for repetitions of itself (half a minute, by UDP).
-        """
+        """It is kept for long: what no answer of ours needs of it is let go, its body and most of its header."""
         self.request.keep_for_answers()
 
     # What follows is for the server of this room.
@@ -298,7 +295,12 @@ class IncomingRequest:
         data = self._server.written(self, status, reason, headers, body, content_type)
         self._machine.respond(status, data, self._server.now())
         self._server.send_answer(self._flow, self._peer, data, self.request)
-        self._server.moved(self)
+        if status >= 200 and isinstance(self._machine, ServerRequest):
+            until = self._machine.due
+            self._machine.abandon()
+            self._server.answered(self, data, until)
+        else:
+            self._server.moved(self)
         return data
 
     def _answer_reliably(self, answer: _Answer) -> None:

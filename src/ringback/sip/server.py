@@ -15,12 +15,13 @@ from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.matching import Key, answer_port, answered_key, came_by_us, merged_key, server_key
 from ringback.protocols.sip.message import Request, Response, response_to
 from ringback.protocols.sip.reliable import parse_rack
-from ringback.protocols.sip.transactions import Timers
+from ringback.protocols.sip.transactions import NEVER, Timers
 from ringback.sip.connections import Connections
 from ringback.sip.counters import Reason, SipCounters
 from ringback.sip.incoming import IncomingRequest
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits
 from ringback.sip.needs import Flow, Peer, SipHandler
+from ringback.sip.replies import Replies
 from ringback.sip.wheel import Wheel
 
 KNOWN_METHODS: Final = frozenset({
@@ -76,11 +77,12 @@ class Server:
         self._unanswered: dict[Key, IncomingRequest] = {}
         self._answered: dict[Key, IncomingRequest] = {}
         self._dismissed: dict[Key, bytes] = {}
+        self._replies = Replies(wheel, timers.patience / 32)
 
     @property
     def transactions(self) -> int:
         """How many are remembered."""
-        return len(self._known)
+        return len(self._known) + len(self._replies)
 
     # -- what comes -------------------------------------------------------------------------------------------------
 
@@ -93,11 +95,11 @@ class Server:
             return
         key = server_key(request, method)
         known = self._known.get(key)
-        dismissed = self._dismissed.get(key) if known is None else None
+        reply = self._replies.get(key) or self._dismissed.get(key) if known is None else None
         if known is not None:
             known.repeated()
-        elif dismissed is not None:
-            self.send_answer(flow, peer, dismissed, request)
+        elif reply is not None:
+            self.send_answer(flow, peer, reply, request)
         elif method == "CANCEL":
             self._on_cancel(request, flow, peer, source)
         else:
@@ -222,7 +224,7 @@ class Server:
             busy = "draining"
         elif method == "INVITE" and outside and self.calls >= self._limits.calls:
             busy = "calls"
-        elif len(self._known) >= self._limits.transactions:
+        elif self.transactions >= self._limits.transactions:
             busy = "transactions"
         else:
             return None
@@ -334,6 +336,14 @@ class Server:
         if incoming.is_terminated:
             self.ended(incoming)
 
+    def answered(self, incoming: IncomingRequest, data: bytes, until: float) -> None:
+        """Something other than an INVITE has its final answer; a repetition gets the same `until` then."""
+        self.wheel.place(incoming)
+        self.ended(incoming)
+        key, _ = incoming.keys
+        if key is not None and until != NEVER:
+            self._replies.keep(key, data, until)
+
     def expects(self, incoming: IncomingRequest) -> None:
         """A PRACK, or the ACK to a 2xx, will name this INVITE by its dialog."""
         self._answered[self._answered_key(incoming)] = incoming
@@ -384,4 +394,5 @@ def _way_back(request: Request, flow: Flow, peer: Peer, source: SipAddress) -> P
     request.came_from(source.host, source.port)
     if flow.is_reliable:
         return peer
-    return peer[0], answer_port(request, DEFAULT_PORTS["udp"]), *peer[2:]
+    port = answer_port(request, DEFAULT_PORTS["udp"])
+    return peer if port == peer[1] else (peer[0], port, *peer[2:])

@@ -121,7 +121,6 @@ class Subscription:
         if judged.status == 500:
             self._subscriptions.endpoint.counters.refuse("out_of_order")
         incoming.respond(judged.status, headers=judged.headers)
-        incoming.lighten()
         self._subscriptions.moved(self)
         if judged.told is not None:
             self._on_notify(judged.told)

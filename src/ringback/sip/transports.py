@@ -36,6 +36,8 @@ class UdpFlow(asyncio.DatagramProtocol):
         self._owner = owner
         self._transport: asyncio.DatagramTransport | None = None
         self.local = SipAddress("udp", "", 0)
+        self._last_peer: Peer = ()
+        self._last_source = self.local
 
     @property
     def is_closed(self) -> bool:
@@ -52,7 +54,9 @@ class UdpFlow(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Peer) -> None:
         """One datagram."""
-        self._owner.on_data(data, self, addr, address_of("udp", addr))
+        if addr != self._last_peer:  # else the same objects: a held call keeps them, and most calls come from one proxy
+            self._last_peer, self._last_source = addr, address_of("udp", addr)
+        self._owner.on_data(data, self, self._last_peer, self._last_source)
 
     def error_received(self, exc: Exception) -> None:
         """Somebody's port is closed (ICMP). Which of our messages it was is not said, so timers find out."""

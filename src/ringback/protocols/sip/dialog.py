@@ -6,6 +6,7 @@ Sources: RFC 3261 §12; RFC 6665 §4.4.1 (those that a NOTIFY makes). A forked I
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable
 from typing import Self
 
@@ -117,7 +118,7 @@ def _contact_of(message: Request | Response) -> str | None:
     with contextlib.suppress(SipMalformed):
         for contact in message.contacts:
             if contact.sip_uri.scheme in {"sip", "sips"}:
-                return contact.uri
+                return sys.intern(contact.uri)  # the same in most of the dialogs with one peer
     return None
 
 

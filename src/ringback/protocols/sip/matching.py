@@ -1,8 +1,8 @@
 """Which transaction a message belongs to, and where its answer goes.
 
-A key is a tuple; equal keys mean the same transaction. Besides branch, sent-by and method (RFC 3261 §17.2.3) it holds
-Call-ID and the number of CSeq, which are the same in all copies of a request, its CANCEL and its ACK: a peer that uses
-a branch twice, or somebody who guessed one, does not get into a transaction of somebody else.
+Equal keys mean the same transaction. Besides branch, sent-by and method (RFC 3261 §17.2.3) a key holds Call-ID and the
+number of CSeq, which are the same in all copies of a request, its CANCEL and its ACK: a peer that uses a branch twice,
+or somebody who guessed one, does not get into a transaction of somebody else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ringback.protocols.sip.message import Request, Response
 MAGIC_COOKIE: Final = "z9hG4bK"
 """What the branch of everybody since 2002 begins with (§8.1.1.7)."""
 
-Key: TypeAlias = tuple[object, ...]
+Key: TypeAlias = str | tuple[object, ...]
 
 
 def has_cookie(branch: str) -> bool:
@@ -30,9 +30,9 @@ def server_key(request: Request, method: str) -> Key:
     """
     via = request.via
     branch = via.branch
-    if has_cookie(branch):
-        return branch, via.host, via.port, request.call_id, request.cseq.number, method
-    return branch, via.host, via.port, request.call_id, request.cseq.number, method, request.uri, request.from_tag
+    # One text, since very many are kept; no part of it has a line end.
+    key = f"{branch}\n{via.host}\n{via.port}\n{request.call_id}\n{request.cseq.number}\n{method}"
+    return key if has_cookie(branch) else f"{key}\n{request.uri}\n{request.from_tag}"
 
 
 def merged_key(request: Request) -> Key | None:

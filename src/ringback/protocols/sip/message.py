@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from sys import intern
 from typing import Final
 
 from ringback.protocols.sip.errors import SipMalformed
@@ -280,7 +281,7 @@ def _request(start: str, headers: Headers, body: bytes, problem: str) -> Request
     if line is None:
         method = (headers.get("CSeq") or "").rpartition(" ")[2]
         raise SipMalformed("Malformed Request-Line", _answerable(Request(method, "", headers)))
-    request = Request(line[1], line[2], headers, body)
+    request = Request(intern(line[1]), line[2], headers, body)
     if line[3].upper() != "SIP/2.0":
         raise SipMalformed("Version Not Supported", _answerable(request), status=505)
     try:

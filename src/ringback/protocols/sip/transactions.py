@@ -271,7 +271,7 @@ class ClientRequest(Machine):
         if status < 200:
             self.state = State.PROCEEDING
             return True
-        self.state = State.COMPLETED
+        self.state, self._request = State.COMPLETED, b""
         self._wait_or_end(now, 0 if self.reliable else self._timers.t4)  # timer K
         return True
 
