@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from ringback.http2.exchange import Exchange, Tally
 from ringback.http2.fields import Fields
-from ringback.http2.model import MOST_BODY, Indexing, OutcomeUnknown, PoolLimits
+from ringback.http2.model import MOST_BODY, Answer, Indexing, OutcomeUnknown, PoolLimits
 from ringback.http2.needs import Owner
 from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, SessionBroken
 
-_STATUS = b":status"
 _LAST_STREAM = 2**31 - 1
-_STATUS_DIGITS = 3
-_FIRST_FINAL_STATUS = 200
+_FINAL_STATUSES = {b"%d" % status: status for status in range(200, 1000)}
 _WRITE_BUFFER = 262_144
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
@@ -50,7 +48,7 @@ class Connection(asyncio.Protocol):
         self.proved = False
         self.used = False
         self._session = session(self)
-        self._fields = Fields(authority, indexing, self._session.never_indexed)
+        self._fields = Fields(authority, indexing, self._session)
         self._owner = owner
         self._tally = tally
         self._limits = limits
@@ -238,13 +236,7 @@ class Connection(asyncio.Protocol):
         exchange = self.streams.get(stream)
         if exchange is None:
             return
-        headers = dict(fields)
-        if len(headers) != len(fields) or exchange.headers:
-            headers = _joined((*exchange.headers.items(), *fields))
-        status = headers.pop(_STATUS, None)
-        if status is not None:
-            exchange.status = int(status) if len(status) == _STATUS_DIGITS and status.isdigit() else 0
-        exchange.headers = headers
+        exchange.fields = (*exchange.fields, *fields) if exchange.fields else fields
 
     def on_body(self, stream: int, data: bytes) -> None:
         """A part of a body; what is beyond the limit is not waited for."""
@@ -262,15 +254,17 @@ class Connection(asyncio.Protocol):
             self._session.reset(stream)
             self.on_end(stream)
 
-    def on_end(self, stream: int) -> None:
-        """An answer is complete."""
+    def on_end(self, stream: int, head: Sequence[Field] = ()) -> None:
+        """An answer is complete. Sessions see to it that a head begins with its status."""
         exchange = self.streams.pop(stream, None)
         if exchange is None:
             return
-        if exchange.status < _FIRST_FINAL_STATUS:
+        fields, body = head or exchange.fields, exchange.body
+        status = _FINAL_STATUSES.get(fields[0][1]) if fields else None
+        if status is None:
             self._tally.unknown += exchange.fail(OutcomeUnknown("the answer has no status"))
             return
-        self._tally.answered += exchange.answer()
+        self._tally.answered += exchange.answer(Answer(status, fields, bytes(body) if body else b""))
         if not self.proved:
             self.proved = True
             self._count_places()
@@ -281,7 +275,7 @@ class Connection(asyncio.Protocol):
         exchange = self.streams.pop(stream, None)
         if exchange is None:
             return
-        if code == REFUSED_STREAM and not exchange.status:
+        if code == REFUSED_STREAM and not exchange.fields:
             self._unprocessed.append(exchange)
         else:
             error = OutcomeUnknown(f"stream reset with code {code}", goaway_debug=self._goaway_debug)
@@ -291,7 +285,7 @@ class Connection(asyncio.Protocol):
         """No new streams; those above `last_stream` were not looked at (RFC 9113 §6.8)."""
         self._goaway_debug = debug
         for stream, exchange in list(self.streams.items()):
-            if stream > last_stream and not exchange.status:
+            if stream > last_stream and not exchange.fields:
                 self._unprocessed.append(self.streams.pop(stream))
         self.retire()
 
@@ -360,13 +354,6 @@ class Connection(asyncio.Protocol):
 
     def _patience(self) -> float:
         return self._limits.dead_after_seconds / 2 if self.streams else self._limits.idle_ping_seconds
-
-
-def _joined(fields: Iterable[Field]) -> dict[bytes, bytes]:
-    headers: dict[bytes, bytes] = {}
-    for name, value in fields:
-        headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers
 
 
 def _chosen_protocol(transport: asyncio.Transport) -> str | None:

@@ -42,6 +42,7 @@ class H2Session:
 
     def __init__(self, listener: Listener) -> None:
         self.last_stream = 0
+        self.literal: frozenset[bytes] = frozenset()
         self._listener = listener
         self._connection = h2.connection.H2Connection(
             h2.config.H2Configuration(
