@@ -20,11 +20,12 @@ from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, Ses
 _LAST_STREAM = 2**31 - 1
 _FINAL_STATUSES = {b"%d" % status: status for status in range(200, 1000)}
 _WRITE_BUFFER = 262_144
+_READ_BUFFER = 65_536
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection. `session` makes the session for this listener; `ready` is done when the first SETTINGS came."""
 
     def __init__(
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._may_ping = ping
         self._last_stream = min(limits.most_requests_per_connection * 2 - 1, _LAST_STREAM)
         self._transport: asyncio.Transport | None = None
+        self._incoming = memoryview(bytearray(_READ_BUFFER))
         self._most_streams = 0
         self._paused = self._retired = self._lost = False
         self._flush_is_due = False
@@ -172,7 +174,7 @@ class Connection(asyncio.Protocol):
         transport.close()
         self._loop.call_later(_CLOSE_SECONDS, transport.abort)  # whoever does not close its side is not waited for
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TLS handshake is over."""
@@ -186,7 +188,11 @@ class Connection(asyncio.Protocol):
         self._flush()
         self._tick()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 # what does not fit is read in the next turn
+        """Where to put what comes: one small TLS record after the other, without an object for each."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Some bytes came."""
         if self._lost:
             return
@@ -194,7 +200,7 @@ class Connection(asyncio.Protocol):
         if self._flush_is_due:
             self._write()  # what was started before these bytes goes out before our answer to them
         try:
-            self._session.receive(data)
+            self._session.receive(self._incoming[:nbytes])
         except SessionBroken as error:
             self.lose(f"protocol error: {error}")
             return
