@@ -80,7 +80,7 @@ class Session(Protocol):
         """Says that we go away."""
         ...
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         ...
 

@@ -103,7 +103,7 @@ class H2Session:
             self._ended = True
             self._connection.close_connection()
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         self._incoming += data
         while (frame := self._next_frame()) is not None:

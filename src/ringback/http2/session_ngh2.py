@@ -81,7 +81,7 @@ class Ngh2Session:
         except ngh2.NGH2Error:
             return  # it was said
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         broken: Exception | None = None
         try:
