@@ -1,6 +1,7 @@
 """The HTTP/2 engine: pushes a CPU-second of the sender, beside `@parse/node-apn` on the same sink in the same run.
 
-The sink is nginx, pinned to the second core; the senders are pinned to the first, one after the other, in rounds.
+The sink is nginx, pinned to the second core; the senders are pinned to the first, one after the other, in rounds. One
+of them is a bare loop around the library that the engine is built on: what this machine can make of it.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ class Sent(msgspec.Struct, frozen=True, rename="camel"):
 
 async def requests_per_cpu_second() -> list[Figure]:
     """The engine's rate, with Apple's HPACK rule, every answer awaited by a coroutine of its own."""
-    ours, theirs = [], []
+    ours, bare, theirs = [], [], []
     with sink() as running:
         for _ in range(ROUNDS):
             ours.append(_rate(_engine(running)))
+            bare.append(_rate(_engine(running, "engine_bare")))
             theirs.append(_rate(_node_apn(running)))
     detail = f"{IN_FLIGHT} in flight, 2 connections, TLS 1.3, best of {ROUNDS}; the reference is @parse/node-apn"
-    spread = f"median {statistics.median(ours):,.0f} beside {statistics.median(theirs):,.0f}"
+    medians = [f"{statistics.median(rates):,.0f}" for rates in (ours, theirs, bare)]
+    spread = "median {} beside {}; a bare ngh2 loop on this machine: median {}".format(*medians)
     return [
         Figure(
             name="engine", figure=max(ours), unit="requests/CPU-s", target=80_000, reference=max(theirs),
@@ -99,9 +102,9 @@ def engine_rate(running: Sink) -> float:
     return _rate(_engine(running))
 
 
-def _engine(running: Sink) -> list[str]:
+def _engine(running: Sink, sender: str = "engine_sender") -> list[str]:
     arguments = [str(running.port), str(running.authority), str(COUNT), str(IN_FLIGHT)]
-    return [sys.executable, "-m", "bench.engine_sender", *arguments]
+    return [sys.executable, "-m", f"bench.{sender}", *arguments]
 
 
 def _node_apn(running: Sink) -> list[str]:

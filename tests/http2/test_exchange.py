@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from ringback.http2 import NotSent, Request
+from ringback.http2 import Answer, NotSent, Request
 from ringback.http2.exchange import Deadlines, Exchange
 from tests.http2.server import until
 
 REQUEST = Request(b"/x", ())
+ANSWER = Answer(200, (), b"")
 
 
 def exchange() -> Exchange:
-    return Exchange(REQUEST, asyncio.get_running_loop().create_future(), urgent=False)
+    return Exchange(REQUEST, asyncio.get_running_loop().create_future(), False)
 
 
 async def test_deadlines_come_due_in_their_order_and_not_before_their_time() -> None:
@@ -35,9 +36,9 @@ async def test_what_is_over_does_not_come_due() -> None:
     answered, failed, late = exchange(), exchange(), exchange()
     for each in (answered, failed, late):
         deadlines.add(each, 0.1)
-    assert answered.answer()
+    assert answered.answer(ANSWER)
     assert failed.fail(NotSent("no"))
-    assert not answered.answer()
+    assert not answered.answer(ANSWER)
     assert not failed.fail(NotSent("again"))
     await until(lambda: due)
     assert due == [late]

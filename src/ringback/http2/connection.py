@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from ringback.http2.exchange import Exchange, Tally
 from ringback.http2.fields import Fields
-from ringback.http2.model import MOST_BODY, Indexing, OutcomeUnknown, PoolLimits
+from ringback.http2.model import MOST_BODY, Answer, Indexing, OutcomeUnknown, PoolLimits
 from ringback.http2.needs import Owner
 from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, SessionBroken
 
-_STATUS = b":status"
 _LAST_STREAM = 2**31 - 1
-_STATUS_DIGITS = 3
-_FIRST_FINAL_STATUS = 200
+_FINAL_STATUSES = {b"%d" % status: status for status in range(200, 1000)}
 _WRITE_BUFFER = 262_144
+_READ_BUFFER = 65_536
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection. `session` makes the session for this listener; `ready` is done when the first SETTINGS came."""
 
     def __init__(
@@ -50,7 +49,7 @@ class Connection(asyncio.Protocol):
         self.proved = False
         self.used = False
         self._session = session(self)
-        self._fields = Fields(authority, indexing, self._session.never_indexed)
+        self._fields = Fields(authority, indexing, self._session)
         self._owner = owner
         self._tally = tally
         self._limits = limits
@@ -58,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._may_ping = ping
         self._last_stream = min(limits.most_requests_per_connection * 2 - 1, _LAST_STREAM)
         self._transport: asyncio.Transport | None = None
+        self._incoming = memoryview(bytearray(_READ_BUFFER))
         self._most_streams = 0
         self._paused = self._retired = self._lost = False
         self._flush_is_due = False
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
         transport.close()
         self._loop.call_later(_CLOSE_SECONDS, transport.abort)  # whoever does not close its side is not waited for
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TLS handshake is over."""
@@ -188,7 +188,11 @@ class Connection(asyncio.Protocol):
         self._flush()
         self._tick()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 # what does not fit is read in the next turn
+        """Where to put what comes: one small TLS record after the other, without an object for each."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Some bytes came."""
         if self._lost:
             return
@@ -196,7 +200,7 @@ class Connection(asyncio.Protocol):
         if self._flush_is_due:
             self._write()  # what was started before these bytes goes out before our answer to them
         try:
-            self._session.receive(data)
+            self._session.receive(self._incoming[:nbytes])
         except SessionBroken as error:
             self.lose(f"protocol error: {error}")
             return
@@ -238,13 +242,7 @@ class Connection(asyncio.Protocol):
         exchange = self.streams.get(stream)
         if exchange is None:
             return
-        headers = dict(fields)
-        if len(headers) != len(fields) or exchange.headers:
-            headers = _joined((*exchange.headers.items(), *fields))
-        status = headers.pop(_STATUS, None)
-        if status is not None:
-            exchange.status = int(status) if len(status) == _STATUS_DIGITS and status.isdigit() else 0
-        exchange.headers = headers
+        exchange.fields = (*exchange.fields, *fields) if exchange.fields else fields
 
     def on_body(self, stream: int, data: bytes) -> None:
         """A part of a body; what is beyond the limit is not waited for."""
@@ -262,15 +260,17 @@ class Connection(asyncio.Protocol):
             self._session.reset(stream)
             self.on_end(stream)
 
-    def on_end(self, stream: int) -> None:
-        """An answer is complete."""
+    def on_end(self, stream: int, head: Sequence[Field] = ()) -> None:
+        """An answer is complete. Sessions see to it that a head begins with its status."""
         exchange = self.streams.pop(stream, None)
         if exchange is None:
             return
-        if exchange.status < _FIRST_FINAL_STATUS:
+        fields, body = head or exchange.fields, exchange.body
+        status = _FINAL_STATUSES.get(fields[0][1]) if fields else None
+        if status is None:
             self._tally.unknown += exchange.fail(OutcomeUnknown("the answer has no status"))
             return
-        self._tally.answered += exchange.answer()
+        self._tally.answered += exchange.answer(Answer(status, fields, bytes(body) if body else b""))
         if not self.proved:
             self.proved = True
             self._count_places()
@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
         exchange = self.streams.pop(stream, None)
         if exchange is None:
             return
-        if code == REFUSED_STREAM and not exchange.status:
+        if code == REFUSED_STREAM and not exchange.fields:
             self._unprocessed.append(exchange)
         else:
             error = OutcomeUnknown(f"stream reset with code {code}", goaway_debug=self._goaway_debug)
@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
         """No new streams; those above `last_stream` were not looked at (RFC 9113 §6.8)."""
         self._goaway_debug = debug
         for stream, exchange in list(self.streams.items()):
-            if stream > last_stream and not exchange.status:
+            if stream > last_stream and not exchange.fields:
                 self._unprocessed.append(self.streams.pop(stream))
         self.retire()
 
@@ -360,13 +360,6 @@ class Connection(asyncio.Protocol):
 
     def _patience(self) -> float:
         return self._limits.dead_after_seconds / 2 if self.streams else self._limits.idle_ping_seconds
-
-
-def _joined(fields: Iterable[Field]) -> dict[bytes, bytes]:
-    headers: dict[bytes, bytes] = {}
-    for name, value in fields:
-        headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers
 
 
 def _chosen_protocol(transport: asyncio.Transport) -> str | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ringback.http2.model import Answer, NotSent, OutcomeUnknown, Request
 
 if TYPE_CHECKING:
     from ringback.http2.connection import Connection
+    from ringback.http2.session import Field
 
 STEPS_A_SECOND = 20
-_NONE_YET: dict[bytes, bytes] = {}  # replaced as a whole when the head comes
 
 
 class Tally:
@@ -29,28 +31,26 @@ class Tally:
         self.last_failure = ""
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """A request and what is known of its answer. `connection` is None while it waits for a place."""
 
-    __slots__ = ("body", "bucket", "connection", "future", "headers", "moves", "request", "status", "stream", "urgent")
+    request: Request
+    future: asyncio.Future[Answer]
+    urgent: bool
+    bucket: set[Exchange] | None = None
+    connection: Connection | None = None
+    stream: int = 0
+    moves: int = 0
+    fields: Sequence[Field] = ()
+    body: bytes | bytearray = b""
 
-    def __init__(self, request: Request, future: asyncio.Future[Answer], *, urgent: bool) -> None:
-        self.request = request
-        self.future = future
-        self.urgent = urgent
-        self.connection: Connection | None = None
-        self.stream = self.status = self.moves = 0
-        self.headers = _NONE_YET
-        self.body: bytes | bytearray = b""
-        self.bucket: set[Exchange] | None = None
-
-    def answer(self) -> bool:
+    def answer(self, answer: Answer) -> bool:
         """Hands the answer over; False when nobody waits for it any more."""
         if self.bucket is not None:
             self.bucket.discard(self)
         if self.future.done():
             return False
-        self.future.set_result(Answer(self.status, self.headers, bytes(self.body)))
+        self.future.set_result(answer)
         return True
 
     def fail(self, error: NotSent | OutcomeUnknown | ValueError) -> bool:
@@ -64,21 +64,24 @@ class Exchange:
 
 
 class Deadlines:
-    """Calls `on_due` for each exchange that is not over in time, up to 50 ms late, with one timer for all of them."""
+    """Calls `on_due` for each exchange that is not over in time, up to 100 ms late.
+
+    Those that have the same patience and are added within a step share a bucket, found without looking at the clock.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[Exchange], None]) -> None:
         self._loop = loop
         self._on_due = on_due
         self._buckets: dict[int, set[Exchange]] = {}
+        self._newest: dict[float, set[Exchange]] = {}
         self._steps: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, exchange: Exchange, timeout_seconds: float) -> None:
         """From now on; ends with the exchange."""
-        step = int((self._loop.time() + timeout_seconds) * STEPS_A_SECOND) + 1
-        bucket = self._buckets.get(step)
+        bucket = self._newest.get(timeout_seconds)
         if bucket is None:
-            bucket = self._open(step)
+            bucket = self._bucket(timeout_seconds)
         bucket.add(exchange)
         exchange.bucket = bucket
 
@@ -86,15 +89,22 @@ class Deadlines:
         """Forgets all of them."""
         if self._timer is not None:
             self._timer.cancel()
+        self._newest.clear()
         self._buckets.clear()
         self._steps.clear()
 
-    def _open(self, step: int) -> set[Exchange]:
-        bucket: set[Exchange] = set()
-        self._buckets[step] = bucket
-        heapq.heappush(self._steps, step)
-        if self._steps[0] == step:
-            self._set_timer()
+    def _bucket(self, timeout_seconds: float) -> set[Exchange]:
+        """The one that comes due a step later than what is added now, since it takes more for the length of a step."""
+        step = int((self._loop.time() + timeout_seconds) * STEPS_A_SECOND) + 2
+        bucket = self._buckets.get(step)
+        if bucket is None:
+            bucket = self._buckets[step] = set()
+            heapq.heappush(self._steps, step)
+            if self._steps[0] == step:
+                self._set_timer()
+        if not self._newest:
+            self._loop.call_later(1 / STEPS_A_SECOND, self._newest.clear)
+        self._newest[timeout_seconds] = bucket
         return bucket
 
     def _set_timer(self) -> None:

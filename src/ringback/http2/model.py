@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -26,11 +27,22 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """One answer. A field that came several times is joined by ", "; trailers stand among `headers`."""
+    """One answer. `fields`: its header and trailer fields as they came, `:status` first."""
 
     status: int
-    headers: dict[bytes, bytes]
+    fields: Sequence[tuple[bytes, bytes]]
     body: bytes
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The fields by name, made when they are asked for; one that came several times is joined by ", "."""
+        headers = dict(self.fields)
+        if len(headers) != len(self.fields):
+            headers.clear()
+            for name, value in self.fields:
+                headers[name] = headers[name] + b", " + value if name in headers else value
+        headers.pop(b":status", None)
+        return headers
 
 
 class Indexing(msgspec.Struct, frozen=True):

@@ -85,8 +85,8 @@ class Pool:
         Raises NotSent, OutcomeUnknown, and ValueError for a request that HTTP/2 cannot carry.
         """
         loop, deadlines = self._running or self._here()
-        exchange = Exchange(request, loop.create_future(), urgent=urgent)
-        connection = self._with_place(urgent=urgent)
+        exchange = Exchange(request, loop.create_future(), urgent)
+        connection = self._with_place(urgent)
         if connection is not None:
             deadlines.add(exchange, timeout_seconds)
             connection.start(exchange)
@@ -184,7 +184,7 @@ class Pool:
 
     # who waits
 
-    def _with_place(self, *, urgent: bool) -> Connection | None:
+    def _with_place(self, urgent: bool) -> Connection | None:  # noqa: FBT001 # a name costs time here
         """A connection with room, always in the same order, so that those that are not needed fall idle."""
         for connection in self._open:
             if len(connection.streams) < (connection.places_for_urgent if urgent else connection.places):
@@ -203,7 +203,7 @@ class Pool:
 
     def _dispatch(self) -> None:
         for queue, urgent in ((self._urgent, True), (self._normal, False)):
-            while queue and (connection := self._with_place(urgent=urgent)) is not None:
+            while queue and (connection := self._with_place(urgent)) is not None:
                 exchange, _ = queue.popitem(last=False)
                 connection.start(exchange)
         self._dial_if_needed()

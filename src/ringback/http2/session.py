@@ -35,8 +35,8 @@ class Listener(Protocol):
         """A part of a body."""
         ...
 
-    def on_end(self, stream: int) -> None:
-        """The answer is complete, and the stream's place is free."""
+    def on_end(self, stream: int, head: Sequence[Field] = ()) -> None:
+        """The answer is complete, and the stream's place is free. `head`: when it was all, instead of `on_head`."""
         ...
 
     def on_reset(self, stream: int, code: int) -> None:
@@ -53,6 +53,8 @@ class Session(Protocol):
 
     last_stream: int
     """The highest stream made so far."""
+    literal: frozenset[bytes]
+    """Names of fields that HPACK sends as literals and puts into no table, whether they are marked or not."""
 
     def never_indexed(self, field: Field) -> Field:
         """The field as one that HPACK sends as a literal and puts into no table."""
@@ -78,7 +80,7 @@ class Session(Protocol):
         """Says that we go away."""
         ...
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         ...
 

@@ -42,6 +42,7 @@ class H2Session:
 
     def __init__(self, listener: Listener) -> None:
         self.last_stream = 0
+        self.literal: frozenset[bytes] = frozenset()
         self._listener = listener
         self._connection = h2.connection.H2Connection(
             h2.config.H2Configuration(
@@ -102,7 +103,7 @@ class H2Session:
             self._ended = True
             self._connection.close_connection()
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         self._incoming += data
         while (frame := self._next_frame()) is not None:

@@ -34,6 +34,7 @@ class Ngh2Session:
 
     def __init__(self, listener: Listener) -> None:
         self.last_stream = 0
+        self.literal = frozenset({b":path", b"authorization"})
         self.never_indexed: Callable[[Field], Field] = _NEVER_INDEXED
         self._listener = listener
         self._connection = ngh2.Connection(ngh2.Role.CLIENT, _CONFIGURATION)
@@ -80,7 +81,7 @@ class Ngh2Session:
         except ngh2.NGH2Error:
             return  # it was said
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Takes what came and tells the listener. Raises SessionBroken."""
         broken: Exception | None = None
         try:
@@ -110,26 +111,30 @@ class Ngh2Session:
         for event in self._connection.events():
             kind = type(event)
             if kind is ngh2.ResponseReceived:
-                listener.on_head(event.stream_id, event.headers)
+                stream = event.stream_id
                 if event.end_stream:
-                    complete.add(event.stream_id)
+                    complete.add(stream)
+                    listener.on_end(stream, event.headers)
+                else:
+                    listener.on_head(stream, event.headers)
             elif kind is ngh2.StreamClosed:
                 stream = event.stream_id
                 if stream in complete:
                     complete.remove(stream)
-                    listener.on_end(stream)
                 else:
                     listener.on_reset(stream, event.error_code)
             elif kind is ngh2.DataReceived:
-                listener.on_body(event.stream_id, event.data)
+                stream = event.stream_id
+                listener.on_body(stream, event.data)
                 if event.end_stream:
-                    complete.add(event.stream_id)
+                    complete.add(stream)
+                    listener.on_end(stream)
             else:
                 self._tell_the_rare(event)
-        for stream in complete:  # answered before the whole request was out: nobody reads the rest (RFC 9113 §8.1)
-            self.reset(stream)
-            listener.on_end(stream)
-        complete.clear()
+        if complete:
+            for stream in complete:  # answered before the whole request was out: nobody reads it (RFC 9113 §8.1)
+                self.reset(stream)
+            complete.clear()
 
     def _tell_the_rare(self, event: ngh2.Event) -> None:
         if isinstance(event, ngh2.SettingsReceived):
@@ -140,3 +145,4 @@ class Ngh2Session:
         elif isinstance(event, ngh2.TrailersReceived):
             self._listener.on_head(event.stream_id, event.headers)
             self._complete.add(event.stream_id)
+            self._listener.on_end(event.stream_id)
