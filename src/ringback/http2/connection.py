@@ -20,7 +20,7 @@ from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, Ses
 _LAST_STREAM = 2**31 - 1
 _FINAL_STATUSES = {b"%d" % status: status for status in range(200, 1000)}
 _WRITE_BUFFER = 262_144
-_READ_BUFFER = 65_536
+_READ_BUFFER = 294_912  # more than asyncio reads of TLS at once (256 kB): nothing stays behind for a turn that is too late
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
 
@@ -188,7 +188,7 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
         self._tick()
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 # what does not fit is read in the next turn
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 # as much as there may be
         """Where to put what comes: one small TLS record after the other, without an object for each."""
         return self._incoming
 
