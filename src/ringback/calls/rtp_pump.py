@@ -20,6 +20,8 @@ _SLOTS: Final = 10
 _SLOT_SECONDS: Final = PACKET_MS / 1000 / _SLOTS
 _LONGEST_TURN: Final = 0.0015
 """Seconds; one slot may exceed it a little."""
+_TIMER_SECONDS: Final = 0.001
+"""What timers of the loop count in. Asked for less, uvloop comes back at once, again and again."""
 _GIVEN_UP_SECONDS: Final = 0.1
 """When the loop was held longer, the sound pauses instead of being sent in a burst."""
 _SEND_BUFFER: Final = 1 << 20
@@ -56,6 +58,7 @@ class RtpPump:
         sending.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the least there is: nobody reads it
         self._socket = sending
         self._now = now
+        self._loop = asyncio.get_running_loop()
         self._slots: list[dict[RtpStream, None]] = [{} for _ in range(_SLOTS)]
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0  # when turn 0 was due
@@ -114,7 +117,7 @@ class RtpPump:
 
     def _wait(self) -> None:
         delay = self._began + self._turn * _SLOT_SECONDS - self._now()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._run)
+        self._timer = self._loop.call_later(max(_TIMER_SECONDS, delay), self._run)
 
     def _run(self) -> None:
         """All turns that are due, as far as the time of this round goes."""
@@ -123,7 +126,8 @@ class RtpPump:
         self._latest = max(self._latest, late)
         if late > _GIVEN_UP_SECONDS:
             self._began += late
-        while self._began + self._turn * _SLOT_SECONDS <= now < began + _LONGEST_TURN:
+        # A timer may come a little before its time.
+        while self._began + self._turn * _SLOT_SECONDS <= now + _TIMER_SECONDS and now < began + _LONGEST_TURN:
             self._send(self._slots[self._turn % _SLOTS])
             if not self.streams:
                 self._timer = None
