@@ -76,7 +76,7 @@ class CallProgress:
             return None
         request = incoming.request
         if request.body:
-            if not _has_sdp(request) or not self._may_listen(incoming, audio_of(request.body)):
+            if not _has_sdp(request) or not self._may_listen(incoming, request.body):
                 return None
             return self._playing.begin(request.body, prompt, loop=loop)
         if not incoming.takes_reliable:
@@ -87,14 +87,14 @@ class CallProgress:
         return stream
 
     def _answer_in(self, prack: Request, incoming: IncomingRequest) -> Audio | None:
-        audio = audio_of(prack.body) if _has_sdp(prack) else None
-        return audio if self._may_listen(incoming, audio) else None
+        return audio_of(prack.body) if _has_sdp(prack) and self._may_listen(incoming, prack.body) else None
 
-    def _may_listen(self, incoming: IncomingRequest, audio: Audio | None) -> bool:
+    def _may_listen(self, incoming: IncomingRequest, description: bytes) -> bool:
         caller = incoming.source.host
-        if audio is None or audio.remote is None or caller in self._trusted:
+        if caller in self._trusted:
             return True
-        return audio.remote[0] == caller.partition("%")[0]
+        audio = audio_of(description)
+        return audio is None or audio.remote is None or audio.remote[0] == caller.partition("%")[0]
 
 
 def _has_sdp(request: Request) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Self
 
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.header_fields import Headers
-from ringback.protocols.sip.headers import parse_name_address
+from ringback.protocols.sip.headers import parse_name_address, split_elements
 from ringback.protocols.sip.message import Request, Response
 
 
@@ -115,8 +116,14 @@ class Dialog:
 
 def _contact_of(message: Request | Response) -> str | None:
     """The first Contact, when it is a URI that requests can go to."""
+    return _uri_of(*message.headers.lines("Contact"))
+
+
+@lru_cache(maxsize=256)
+def _uri_of(*lines: str) -> str | None:
+    """The same of the lines of Contact. Remembered, since a proxy has one for all its dialogs."""
     with contextlib.suppress(SipMalformed):
-        for contact in message.contacts:
+        for contact in [parse_name_address(element) for line in lines for element in split_elements(line)]:
             if contact.sip_uri.scheme in {"sip", "sips"}:
                 return sys.intern(contact.uri)  # the same in most of the dialogs with one peer
     return None

@@ -156,6 +156,9 @@ class Headers:
     def _places(self, name: str) -> list[int]:
         known = NAMES.get(name) or NAMES.get(name.lower())
         if known is not None:
+            count = self._names.count(known)
+            if count <= 1:
+                return [self._names.index(known)] if count else []
             return [at for at, one in enumerate(self._names) if one == known]
         name = name.lower()
         return [at for at, one in enumerate(self._names) if one.lower() == name]

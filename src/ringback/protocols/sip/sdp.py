@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -134,13 +135,20 @@ def _first_audio(session: _Session) -> tuple[_Stream | None, tuple[str, str] | N
 
 
 def _remote(stream: _Stream) -> tuple[str, int] | None:
-    """Where the other side listens: an address of one machine, in its usual spelling."""
+    """Where the other side listens."""
+    host = _machine(stream.address or "")
+    return None if host is None or stream.port < _LOWEST_PORT else (host, stream.port)
+
+
+@lru_cache(maxsize=1024)
+def _machine(text: str) -> str | None:
+    """The address of one machine, in its usual spelling."""
     try:
-        address = ipaddress.ip_address(stream.address or "")
+        address = ipaddress.ip_address(text)
     except ValueError:  # a name: nobody is looked up before a push
         return None
     refused = address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255"
-    return None if refused or stream.port < _LOWEST_PORT else (str(address), stream.port)
+    return None if refused else str(address)
 
 
 def _read(description: bytes | None) -> _Session | None:

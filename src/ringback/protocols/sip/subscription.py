@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ringback.protocols.sip.dialog import Dialog
@@ -63,6 +64,7 @@ class Phase(enum.Enum):
     """Nothing of it is known any more."""
 
 
+@lru_cache(maxsize=256)
 def parse_subscription_state(value: str) -> SubscriptionState:
     """Reads Subscription-State. Raises SipMalformed."""
     word, parameters = _word_and_parameters(value, "Malformed Subscription-State")
@@ -151,8 +153,8 @@ class Subscriber:
             self._dialog is not None and self._dialog.remote_tag not in {None, notify.from_tag}
         ):
             return Judgement(481)
-        event, parameters = _word_and_parameters(notify.headers.get("Event") or "", "Malformed Event")
-        if event != self.event.lower() or parameters.get("id"):
+        event = notify.headers.get("Event") or ""
+        if event != self.event and not self._is_ours(event):
             return Judgement(489, headers=(("Allow-Events", self.event),))
         state = parse_subscription_state(notify.headers.get("Subscription-State") or "")
         if self._dialog is None or self._dialog.remote_tag is None:
@@ -172,6 +174,11 @@ class Subscriber:
             return Judgement(200)
         content_type = notify.headers.get("Content-Type") or ""
         return Judgement(200, Notification(state.state, state.reason, notify.body, content_type))
+
+    def _is_ours(self, event: str) -> bool:
+        """Raises SipMalformed."""
+        word, parameters = _word_and_parameters(event, "Malformed Event")
+        return word == self.event.lower() and not parameters.get("id")
 
     def left(self, now: float) -> bool:
         """We unsubscribe. False when there is nothing to unsubscribe from."""
