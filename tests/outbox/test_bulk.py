@@ -33,6 +33,17 @@ from tests.outbox.outboxes import QUICK, Recording, attempts, enqueue, make_outb
 COUNT = 1_000
 
 
+class Attempted(msgspec.Struct):
+    """A row of attempts."""
+
+    id: str
+    attempt: int
+    at: int
+    outcome: str
+    detail: str | None
+    duration_ms: int
+
+
 class Bulk:
     """A bulk channel that remembers how much it was given at once."""
 
@@ -119,10 +130,10 @@ async def test_an_attempt_that_is_on_record_already_does_not_keep_the_others_wai
     outbox, channel = make_outbox(store, clock), Bulk()
     outbox.register_bulk_channel("test", channel, per_destination=64)
     ids = await store.write(outbox.enqueue_all, many(40))
-    row = {"id": ids[7], "attempt": 1, "at": 0, "outcome": "FAILED", "detail": None, "duration_ms": 0}
+    row = Attempted(ids[7], 1, 0, "FAILED", None, 0)
 
     async def record(tx: Tx) -> None:
-        await tx.run(queries.insert_attempts, msgspec.json.encode([row]).decode())
+        await tx.run_for(queries.insert_attempts, [row])
 
     await store.write(record)
     async with running(outbox):
@@ -298,10 +309,11 @@ async def test_a_long_queue_is_never_read_as_a_whole(
         await store.write(outbox.enqueue_all, many())
     now = clock.now_ms()
     one = '[{"id":"x","fence":1,"attempt":1,"state":"DONE","retry_at":1}]'
+    settled = (one,) if database_url else ("x", 1, 1, "DONE", 1, None, None)
     for statement, arguments in (
         (queries.waiting_destinations, ("test", "", 10)),
         (queries.claim_deliveries, ("test", now + 1, now, '{"a":8}', 100)),
-        (queries.settle_deliveries, (one,)),
+        (queries.settle_deliveries, settled),
         (queries.hurry_deliveries, ("test", "a", now)),
     ):
         if database_url:

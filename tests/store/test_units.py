@@ -12,13 +12,16 @@ from ringback.store import Command, Query, Store, Tx, UnitMisused
 from tests.store.conftest import Database
 from tests.store.units import (
     AlreadySpent,
+    Counter,
     Entry,
     add,
     add_counter,
+    add_counters,
     add_entry,
     all_entries,
     count,
     counter_by_id,
+    double_counters,
     entry_by_id,
     increment,
     new_counter,
@@ -115,6 +118,31 @@ async def test_a_query_may_write(store: Store) -> None:
     assert await store.write(take) == Entry("a", None, None, None)
     assert await store.write(take) is None
     assert await store.read(count) == 0
+
+
+async def test_a_text_is_run_for_each_of_some_rows(store: Store) -> None:
+    made = [Counter(name, value, 1) for value, name in enumerate("abcd")]
+
+    async def unit(tx: Tx) -> list[str]:
+        await tx.run_for(add_counters, made)
+        await tx.run_for(add_counters, [])
+        changed = [*made[2:], Counter("b", 7, 1), Counter("nobody", 1, 1)]
+        return sorted([*await tx.all_for(double_counters, changed), *await tx.all_for(double_counters, [])])
+
+    assert await store.write(unit) == ["c", "d"]
+
+    async def look(tx: Tx) -> list[Counter | None]:
+        return [await tx.one(counter_by_id, one.id) for one in made]
+
+    assert [one and one.value for one in await store.read(look)] == [0, 1, 4, 6]
+
+
+async def test_a_text_that_says_no_fields_is_not_run_for_rows(store: Store) -> None:
+    async def unit(tx: Tx) -> None:
+        await tx.run_for(add_counter, [Counter("a", 1, 1)])
+
+    with pytest.raises(ValueError, match="each="):
+        await store.write(unit)
 
 
 async def test_commands_that_build_on_each_other_keep_their_order(store: Store) -> None:

@@ -42,6 +42,24 @@ take_entry = Query(
     writes=True,
 )
 add_counter = Command("add_counter", "A new counter.", "INSERT INTO counters(id, value, version) VALUES ($1, $2, 1)")
+_LISTED = "json_to_recordset($1::json) AS c(id text, value integer)"
+add_counters = Command(
+    "add_counters",
+    "For each new counter.",
+    "INSERT INTO counters(id, value, version) VALUES ($1, $2, 1)",
+    each=("id", "value"),
+    postgres=f"INSERT INTO counters(id, value, version) SELECT id, value, 1 FROM {_LISTED}",
+)
+double_counters = Query(
+    "double_counters",
+    "For each counter that has this value still: twice as much. Returns the ids.",
+    "UPDATE counters SET value = 2 * value WHERE id = $1 AND value = $2 RETURNING id",
+    row=str,
+    writes=True,
+    each=("id", "value"),
+    postgres=f"UPDATE counters SET value = 2 * counters.value FROM {_LISTED}"
+    " WHERE counters.id = c.id AND counters.value = c.value RETURNING counters.id",
+)
 save_counter = Command(
     "save_counter",
     "Stores a counter's value when nobody has moved it.",

@@ -33,7 +33,6 @@ ENDS: dict[Reason, Outcome] = {
 }
 _POLL_SECONDS = 2.0
 """A notice may get lost, so whoever waits looks again."""
-_encode = msgspec.json.Encoder().encode
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +207,7 @@ class PushOnly:
         before = await tx.one(queries.same_wakeup, row.call_id, row.callee)
         if before is not None:
             return Wakeup(before, tuple(await tx.all(queries.pushes_of_call, before.id)))
-        await tx.all(queries.insert_calls, _encode([row]).decode())
+        await tx.all_for(queries.insert_calls, [row])
         await self._events.publish(tx, event_of(row, "STARTED"))
         await self._record(tx, principal, "create", row, {})
         return None

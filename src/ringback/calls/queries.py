@@ -3,64 +3,63 @@
 from __future__ import annotations
 
 from ringback.calls.model import CallPush, CallRow, ChangedCall, EarlierPush, PushedCall, WalkedCall
-from ringback.store import Command, Query, columns
+from ringback.store import Command, Query, columns, places
 
 _GROWS = ("pushes", "pushed_at", "registered_at", "considered", "trace")
 _ENDS = ("status", "outcome", "sip_status", "reason", "ended_at")
 
 
-def _listed(*fields: str) -> str:
-    """The members of a JSON list as columns, for SQLite. Numbers stay numbers."""
-    return ", ".join(f"value ->> '{field}' AS {field}" for field in fields) + " FROM json_each($1)"
+def _set(*fields: str, first: int = 0) -> str:
+    """Each from a column of `c`, or from placeholders that begin with `first`.
 
-
-def _set(*fields: str) -> str:
-    """What a process told of a registration stays, whatever another one that holds the call knows."""
+    What a process told of a registration stays, whatever another one that holds the call knows.
+    """
+    said = {field: f"${first + at}" if first else f"c.{field}" for at, field in enumerate(fields)}
     return ", ".join(
-        f"{field} = coalesce(calls.{field}, c.{field})" if field == "registered_at" else f"{field} = c.{field}"
-        for field in fields
+        f"{field} = coalesce(calls.{field}, {new})" if field == "registered_at" else f"{field} = {new}"
+        for field, new in said.items()
     )
 
 
 _ROW = f"SELECT {columns(CallRow)} FROM calls"
-_SQLITE_ROWS = f"(SELECT {_listed('id', *_GROWS, *_ENDS)}) AS c"
 _POSTGRES_ROWS = "json_populate_recordset(NULL::calls, $1::json) AS c"
 
-_INSERT = f"INSERT INTO calls({columns(CallRow)}) SELECT"
+_INSERT = f"INSERT INTO calls({columns(CallRow)})"
 insert_calls = Query(
     "insert_calls",
-    "Calls that are not stored yet; $1 is a JSON list. Returns the ids of those that were not.",
-    f"{_INSERT} {_listed(*CallRow.__struct_fields__)} WHERE TRUE ON CONFLICT DO NOTHING RETURNING id",
+    "For each call that is not stored yet. Returns the ids of those that were not.",
+    f"{_INSERT} VALUES ({places(len(CallRow.__struct_fields__))}) ON CONFLICT DO NOTHING RETURNING id",
     row=str,
     writes=True,
-    postgres=f"{_INSERT} {columns(CallRow)} FROM json_populate_recordset(NULL::calls, $1::json)"
+    each=CallRow.__struct_fields__,
+    postgres=f"{_INSERT} SELECT {columns(CallRow)} FROM json_populate_recordset(NULL::calls, $1::json)"
     " ON CONFLICT DO NOTHING RETURNING id",
 )
-_END = (
-    f"UPDATE calls SET {_set(*_ENDS, *_GROWS)}, version = calls.version + 1 FROM {{rows}}"
-    " WHERE calls.id = c.id AND calls.status = 'WAITING' RETURNING calls.id"
-)
+_NEXT = "version = calls.version + 1"
 end_calls = Query(
     "end_calls",
-    "Calls end, those that have not ended elsewhere; $1 is a JSON list. Returns their ids.",
-    _END.format(rows=_SQLITE_ROWS),
+    "For each call that ends, if it has not ended elsewhere. Returns the ids of those.",
+    f"UPDATE calls SET {_set(*_ENDS, *_GROWS, first=2)}, {_NEXT} WHERE id = $1 AND status = 'WAITING' RETURNING id",
     row=str,
     writes=True,
-    postgres=_END.format(rows=_POSTGRES_ROWS),
+    each=("id", *_ENDS, *_GROWS),
+    postgres=f"UPDATE calls SET {_set(*_ENDS, *_GROWS)}, {_NEXT} FROM {_POSTGRES_ROWS}"
+    " WHERE calls.id = c.id AND calls.status = 'WAITING' RETURNING calls.id",
 )
-_GROW = f"UPDATE calls SET {_set(*_GROWS)}, version = calls.version + 1 FROM {{rows}} WHERE calls.id = c.id"
 grow_calls = Command(
     "grow_calls",
-    "What has happened to calls, whether they have ended or not; $1 is a JSON list.",
-    _GROW.format(rows=_SQLITE_ROWS),
-    postgres=_GROW.format(rows=_POSTGRES_ROWS),
+    "For each call: what has happened to it, whether it has ended or not.",
+    f"UPDATE calls SET {_set(*_GROWS, first=2)}, {_NEXT} WHERE id = $1",
+    each=("id", *_GROWS),
+    postgres=f"UPDATE calls SET {_set(*_GROWS)}, {_NEXT} FROM {_POSTGRES_ROWS} WHERE calls.id = c.id",
 )
-_INSERT_PUSHES = f"INSERT INTO call_pushes({columns(CallPush)}) SELECT"
+_INSERT_PUSHES = f"INSERT INTO call_pushes({columns(CallPush)})"
 insert_call_pushes = Command(
     "insert_call_pushes",
-    "What calls were pushed with; $1 is a JSON list. What is there already stays.",
-    f"{_INSERT_PUSHES} {_listed(*CallPush.__struct_fields__)} WHERE TRUE ON CONFLICT DO NOTHING",
-    postgres=f"{_INSERT_PUSHES} {columns(CallPush)} FROM json_populate_recordset(NULL::call_pushes, $1::json)"
+    "For each push of a call. What is there already stays.",
+    f"{_INSERT_PUSHES} VALUES ({places(len(CallPush.__struct_fields__))}) ON CONFLICT DO NOTHING",
+    each=CallPush.__struct_fields__,
+    postgres=f"{_INSERT_PUSHES} SELECT {columns(CallPush)} FROM json_populate_recordset(NULL::call_pushes, $1::json)"
     " ON CONFLICT DO NOTHING",
 )
 call_by_id = Query("call_by_id", "One call.", f"{_ROW} WHERE id = $1", row=CallRow, locks=True)

@@ -202,15 +202,12 @@ async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:
 
     A row that may be new is there already when an earlier COMMIT seemed to fail and did not.
     """
-    new = set(await tx.all(queries.insert_calls, _json(batch.new))) if batch.new else set()
+    new = set(await tx.all_for(queries.insert_calls, batch.new))
     stored = [*batch.stored, *(row for row in batch.new if row.id not in new)]
     ending = [row for row in stored if row.status == "ENDED"]
-    ended = set(await tx.all(queries.end_calls, _json(ending))) if ending else set()
-    growing = [row for row in stored if row.id not in ended]
-    if growing:
-        await tx.run(queries.grow_calls, _json(growing))
-    if batch.pushes:
-        await tx.run(queries.insert_call_pushes, _json(batch.pushes))
+    ended = set(await tx.all_for(queries.end_calls, ending))
+    await tx.run_for(queries.grow_calls, [row for row in stored if row.id not in ended])
+    await tx.run_for(queries.insert_call_pushes, batch.pushes)
     for row in (*batch.new, *batch.stored):
         if row.id in new:
             await events.publish(tx, event_of(row, "STARTED"))
@@ -242,7 +239,3 @@ def event_of(row: CallRow, change: str) -> CallChanged:
         registered_at=row.registered_at,
         ended_at=row.ended_at if change == "ENDED" else None,
     )
-
-
-def _json(rows: list[CallRow] | list[CallPush]) -> str:
-    return _encode(rows).decode()

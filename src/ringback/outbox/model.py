@@ -59,6 +59,21 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     created_at: int
 
 
+class DeliveryRow(msgspec.Struct, frozen=True, gc=False):
+    """A delivery as it is added: ready (`READY`), or held already (`LEASED`) until `lease_until`."""
+
+    id: str
+    channel: str
+    destination: str
+    state: State
+    payload: str
+    attempts: int
+    next_attempt_at: int
+    lease_until: int | None
+    deadline_at: int | None
+    created_at: int
+
+
 class Delivered(msgspec.Struct, frozen=True, tag=True):
     """It arrived. `note`, here and below: what the channel wants to know again when the result is recorded."""
 

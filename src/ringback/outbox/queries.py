@@ -6,8 +6,8 @@ A LEASED row's `next_attempt_at` is the end of its lease: one index answers what
 
 from __future__ import annotations
 
-from ringback.outbox.model import Delivery
-from ringback.store import Command, Query, columns
+from ringback.outbox.model import Delivery, DeliveryRow
+from ringback.store import Command, Query, columns, places
 
 MOST_OF_ONE = 1_000
 """A claim leases no more of one destination."""
@@ -19,22 +19,15 @@ insert_delivery = Command(
     " created_at) VALUES ($1, $2, $3, 'READY', $4, 0, $5, $6, $5)",
 )
 
-_INSERT = """INSERT INTO deliveries(id, channel, destination, state, payload, attempts, next_attempt_at, lease_until,
-    deadline_at, created_at) SELECT {columns}"""
+_COLUMNS = columns(DeliveryRow)
 insert_deliveries = Command(
     "insert_deliveries",
-    "New deliveries, ready at once or held already; $1 is a JSON list.",
-    _INSERT.format(
-        columns="value ->> 'id', value ->> 'channel', value ->> 'destination', value ->> 'state',"
-        " value ->> 'payload', value ->> 'attempts', value ->> 'next_attempt_at', value ->> 'lease_until',"
-        " value ->> 'deadline_at', value ->> 'created_at' FROM json_each($1)"
-    ),
-    postgres=_INSERT.format(
-        columns="id, channel, destination, state, payload, attempts, next_attempt_at, lease_until, deadline_at,"
-        " created_at FROM json_to_recordset($1::json) AS d(id text, channel text, destination text, state text,"
-        " payload text, attempts integer, next_attempt_at bigint, lease_until bigint, deadline_at bigint,"
-        " created_at bigint)"
-    ),
+    "For each new delivery, ready at once or held already.",
+    f"INSERT INTO deliveries({_COLUMNS}) VALUES ({places(len(DeliveryRow.__struct_fields__))})",
+    each=DeliveryRow.__struct_fields__,
+    postgres=f"INSERT INTO deliveries({_COLUMNS}) SELECT {_COLUMNS} FROM json_to_recordset($1::json)"
+    " AS d(id text, channel text, destination text, state text, payload text, attempts integer,"
+    " next_attempt_at bigint, lease_until bigint, deadline_at bigint, created_at bigint)",
 )
 
 # From one destination to the next, each found by one search: what stands behind it is not looked at.
@@ -100,38 +93,28 @@ claim_deliveries = Query(
     )) RETURNING {columns(Delivery)}""",
 )
 
-_SETTLE = """UPDATE deliveries SET state = s.state, attempts = s.attempt, next_attempt_at = s.retry_at,
-    lease_until = NULL, finished_at = s.finished_at, last_error = s.reason FROM {settled}
-    WHERE deliveries.id = s.id AND deliveries.attempts = s.fence AND deliveries.state = 'LEASED'
-    RETURNING deliveries.id"""
 settle_deliveries = Query(
     "settle_deliveries",
-    "What became of attempts: DONE, DEAD, or READY again; $1 is a JSON list. Returns the ids that were still held.",
-    _SETTLE.format(
-        settled="(SELECT value ->> 'id' AS id, value ->> 'fence' AS fence, value ->> 'attempt' AS attempt,"
-        " value ->> 'state' AS state, value ->> 'retry_at' AS retry_at, value ->> 'finished_at' AS finished_at,"
-        " value ->> 'reason' AS reason FROM json_each($1)) AS s"
-    ),
+    "What became of each attempt: DONE, DEAD, or READY again. Returns the ids that were still held.",
+    "UPDATE deliveries SET state = $4, attempts = $3, next_attempt_at = $5, lease_until = NULL, finished_at = $6,"
+    " last_error = $7 WHERE id = $1 AND attempts = $2 AND state = 'LEASED' RETURNING id",
     writes=True,
-    postgres=_SETTLE.format(
-        settled="json_to_recordset($1::json) AS s(id text, fence integer, attempt integer, state text,"
-        " retry_at bigint, finished_at bigint, reason text)"
-    ),
+    each=("id", "fence", "attempt", "state", "retry_at", "finished_at", "reason"),
+    postgres="UPDATE deliveries SET state = s.state, attempts = s.attempt, next_attempt_at = s.retry_at,"
+    " lease_until = NULL, finished_at = s.finished_at, last_error = s.reason FROM json_to_recordset($1::json)"
+    " AS s(id text, fence integer, attempt integer, state text, retry_at bigint, finished_at bigint, reason text)"
+    " WHERE deliveries.id = s.id AND deliveries.attempts = s.fence AND deliveries.state = 'LEASED'"
+    " RETURNING deliveries.id",
 )
 
-_INSERT_ATTEMPTS = """INSERT INTO delivery_attempts(delivery_id, attempt, at, outcome, detail, duration_ms)
-    SELECT {columns}"""
+_INSERT_ATTEMPTS = "INSERT INTO delivery_attempts(delivery_id, attempt, at, outcome, detail, duration_ms)"
 insert_attempts = Command(
     "insert_attempts",
-    "The record of attempts; $1 is a JSON list.",
-    _INSERT_ATTEMPTS.format(
-        columns="value ->> 'id', value ->> 'attempt', value ->> 'at', value ->> 'outcome', value ->> 'detail',"
-        " value ->> 'duration_ms' FROM json_each($1)"
-    ),
-    postgres=_INSERT_ATTEMPTS.format(
-        columns="id, attempt, at, outcome, detail, duration_ms FROM json_to_recordset($1::json)"
-        " AS a(id text, attempt integer, at bigint, outcome text, detail text, duration_ms integer)"
-    ),
+    "The record of each attempt.",
+    f"{_INSERT_ATTEMPTS} VALUES ($1, $2, $3, $4, $5, $6)",
+    each=("id", "attempt", "at", "outcome", "detail", "duration_ms"),
+    postgres=f"{_INSERT_ATTEMPTS} SELECT id, attempt, at, outcome, detail, duration_ms FROM json_to_recordset($1::json)"
+    " AS a(id text, attempt integer, at bigint, outcome text, detail text, duration_ms integer)",
 )
 
 # Here and below, both conditions on the state: by the first SQLite knows the partial index.

@@ -20,6 +20,7 @@ from ringback.outbox.model import (
     Circuit,
     Delivered,
     Delivery,
+    DeliveryRow,
     Ending,
     GiveUp,
     NewDelivery,
@@ -39,7 +40,6 @@ WAKE_CHANNEL = "outbox:{}"
 HURRY_CHANNEL = "outbox_hurry:{}"
 _TEXT_LIMIT = 1000
 _OUTCOMES = {Delivered: "DELIVERED", GiveUp: "REFUSED", RetryLater: "FAILED"}
-_encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
@@ -153,15 +153,21 @@ class Outbox:
 
     async def _insert(self, tx: Tx, made: Sequence[Delivery], state: State, lease_until: int | None) -> None:
         rows = [
-            {
-                **msgspec.structs.asdict(one),
-                "state": state,
-                "next_attempt_at": lease_until or one.created_at,
-                "lease_until": lease_until,
-            }
+            DeliveryRow(
+                id=one.id,
+                channel=one.channel,
+                destination=one.destination,
+                state=state,
+                payload=one.payload,
+                attempts=one.attempts,
+                next_attempt_at=lease_until or one.created_at,
+                lease_until=lease_until,
+                deadline_at=one.deadline_at,
+                created_at=one.created_at,
+            )
             for one in made
         ]
-        await tx.run(queries.insert_deliveries, _encode(rows).decode())
+        await tx.run_for(queries.insert_deliveries, rows)
 
     def _new(self, delivery: NewDelivery, attempts: int = 0) -> Delivery:
         now = self._clock.now_ms()
@@ -215,7 +221,7 @@ class Outbox:
         """
         settled = [self._decide(outcome) for outcome in outcomes]
         rows = [_row(outcome, one) for outcome, one in zip(outcomes, settled, strict=True)]
-        held = {delivery_id for (delivery_id,) in await tx.all(queries.settle_deliveries, _encode(rows).decode())}
+        held = {delivery_id for (delivery_id,) in await tx.all_for(queries.settle_deliveries, rows)}
         if len(held) < len(rows):
             logger.info("%d deliveries took longer than their lease; somebody else has them", len(rows) - len(held))
             settled = [one for one in settled if one.delivery.id in held]
@@ -225,7 +231,7 @@ class Outbox:
                 row for outcome in outcomes if outcome.earlier and outcome.delivery.id in held
                 for row in _earlier_rows(outcome)
             ]  # fmt: skip
-            await tx.run(queries.insert_attempts, _encode(earlier + rows).decode())
+            await tx.run_for(queries.insert_attempts, earlier + rows)
         return settled
 
     def _decide(self, outcome: Outcome) -> Settled:

@@ -47,7 +47,6 @@ _LEASE_AFTER_MS = 60_000
 _TOLD_LATE_SECONDS = 5.0
 """So long after the ring time somebody may still say that the call was missed."""
 _STORE_PATIENCE_SECONDS = 10.0
-_encode = msgspec.json.Encoder().encode
 
 
 class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,7 +337,7 @@ class CallPushes:
         return max(0.0, self._seconds_left(ringing)) + _STORE_PATIENCE_SECONDS
 
     async def _insert(self, tx: Tx, begun: list[Ringing]) -> list[Delivery]:
-        await tx.run(queries.insert_pushes, _encode([ringing.row for ringing in begun]).decode())
+        await tx.run_for(queries.insert_pushes, [ringing.row for ringing in begun])
         deliveries = [
             msgspec.structs.replace(delivery_of(ringing.row, ringing.deadline_at), channel=CALL_CHANNEL)
             for ringing in begun

@@ -108,8 +108,7 @@ class PushChannel:
             if one.state != "READY":
                 status = TRANSITIONS["QUEUED", "DELIVERED" if one.state == "DONE" else "GIVE_UP"]
                 ended.append(_Ended(push_id_of(one.delivery), status, one.reason, provider_id))
-        if ended:
-            await tx.run(queries.end_pushes, _encode(ended).decode())
+        await tx.run_for(queries.end_pushes, ended)
 
     def _why_not(self, push: WaitingPush | None) -> str | None:
         """Why nobody can or may be reached, or None. A mailbox is reached by its registration alone."""

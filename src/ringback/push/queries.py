@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from ringback.push.model import LocalPush, Push, WaitingPush
-from ringback.store import Command, Query, columns
+from ringback.store import Command, Query, columns, places
 
 insert_push = Command(
     "insert_push",
     "A new push.",
-    f"INSERT INTO pushes({columns(Push)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    f"INSERT INTO pushes({columns(Push)}) VALUES ({places(len(Push.__struct_fields__))})",
 )
 
-_INSERT_PUSHES = f"""INSERT INTO pushes({columns(Push)}) SELECT {{columns}}"""
 insert_pushes = Command(
     "insert_pushes",
-    "New pushes; $1 is a JSON list.",
-    _INSERT_PUSHES.format(
-        columns=", ".join(f"value ->> '{field}'" for field in Push.__struct_fields__) + " FROM json_each($1)"
-    ),
-    postgres=_INSERT_PUSHES.format(columns=f"{columns(Push)} FROM json_populate_recordset(NULL::pushes, $1::json)"),
+    "For each new push.",
+    f"INSERT INTO pushes({columns(Push)}) VALUES ({places(len(Push.__struct_fields__))})",
+    each=Push.__struct_fields__,
+    postgres=f"INSERT INTO pushes({columns(Push)})"
+    f" SELECT {columns(Push)} FROM json_populate_recordset(NULL::pushes, $1::json)",
 )
 
 push_by_id = Query("push_by_id", "One push.", f"SELECT {columns(Push)} FROM pushes WHERE id = $1", row=Push, locks=True)
@@ -40,16 +39,14 @@ waiting_pushes = Query(
     ),
 )
 
-_END = """UPDATE pushes SET status = e.status, reason = e.reason, provider_id = e.provider_id FROM {ended}
-    WHERE pushes.id = e.id AND pushes.status = 'QUEUED'"""
 end_pushes = Command(
     "end_pushes",
-    "Pushes are delivered or have failed; $1 is a JSON list. What is not QUEUED stays as it is.",
-    _END.format(
-        ended="(SELECT value ->> 'id' AS id, value ->> 'status' AS status, value ->> 'reason' AS reason,"
-        " value ->> 'provider_id' AS provider_id FROM json_each($1)) AS e"
-    ),
-    postgres=_END.format(ended="json_to_recordset($1::json) AS e(id text, status text, reason text, provider_id text)"),
+    "For each push that is delivered or has failed. What is not QUEUED stays as it is.",
+    "UPDATE pushes SET status = $2, reason = $3, provider_id = $4 WHERE id = $1 AND status = 'QUEUED'",
+    each=("id", "status", "reason", "provider_id"),
+    postgres="UPDATE pushes SET status = e.status, reason = e.reason, provider_id = e.provider_id"
+    " FROM json_to_recordset($1::json) AS e(id text, status text, reason text, provider_id text)"
+    " WHERE pushes.id = e.id AND pushes.status = 'QUEUED'",
 )
 
 # No row is fine: the local provider has marked its push already.

@@ -25,7 +25,6 @@ KEPT_MS = 30 * 86_400_000
 """How long one can ask what became of a push; no delivery is tried for so long."""
 NOTHING_MORE = b"{}"
 """The payload of a delivery: the push has its id, and is read when it is sent."""
-_encode = msgspec.json.Encoder().encode
 
 
 class Pushes:
@@ -50,7 +49,7 @@ class Pushes:
         if len(pushes) <= 1:
             return [await self.queue(tx, new) for new in pushes]
         made = [self.make(new) for new in pushes]
-        await tx.run(queries.insert_pushes, _encode(made).decode())
+        await tx.run_for(queries.insert_pushes, made)
         deliveries = [
             delivery_of(push, new.deadline_ms)
             for push, new in zip(made, pushes, strict=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ringback.errors import UniqueViolation
 from ringback.store.location import Location, PostgresLocation, SqliteLocation, locate
 from ringback.store.postgres import PostgresStore
-from ringback.store.query import Command, Query, columns
+from ringback.store.query import Command, Query, columns, places
 from ringback.store.sqlite import SqliteStore
 from ringback.store.unit import Store, Tx, Unit, UnitMisused
 
@@ -34,6 +34,7 @@ __all__ = [
     "columns",
     "locate",
     "open_store",
+    "places",
 ]
 
 

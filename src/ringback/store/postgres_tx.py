@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
+import msgspec
 
 from ringback.errors import Conflict, StoreUnavailable, UniqueViolation
 from ringback.store.compose import Composed, compose, refused_command
@@ -19,6 +20,7 @@ from ringback.store.query import Command, Query
 from ringback.store.unit import Unit, UnitMisused
 
 T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
 
 
 class Connection(Protocol):
@@ -81,6 +83,11 @@ def translate(error: Exception) -> Exception:
     return error
 
 
+def _list_of(rows: Sequence[Any], text: Query[Any] | Command) -> str:
+    text.arguments(rows[0])  # refuses a text that is not meant for this
+    return _encode(rows).decode()
+
+
 class Composer:
     """Remembers the composed statement of each tuple of commands."""
 
@@ -131,6 +138,10 @@ class PostgresTx:
             raise self._fail(translate(error)) from error
         return [query.from_postgres(row) for row in rows]
 
+    async def all_for(self, query: Query[T], rows: Sequence[Any]) -> list[T]:
+        """All in one statement."""
+        return await self.all(query, _list_of(rows, query)) if rows else []
+
     async def run(self, command: Command, *args: Any) -> None:
         """Changes rows, at the latest at the end of the unit."""
         if self._over is not None:
@@ -140,6 +151,11 @@ class PostgresTx:
         if len(args) != command.parameters:
             raise self._fail(UnitMisused(f"{command!r} was given {len(args)} arguments"))
         self._buffer.append((command, args))
+
+    async def run_for(self, command: Command, rows: Sequence[Any]) -> None:
+        """All in one statement."""
+        if rows:
+            await self.run(command, _list_of(rows, command))
 
     def notify(self, channel: str) -> None:
         """Wakes the subscribers of `channel` after COMMIT."""

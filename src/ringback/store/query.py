@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast, overload
 
 import msgspec
@@ -30,6 +31,26 @@ def columns(row: type[msgspec.Struct], table: str = "") -> str:
     """The fields of a Struct as a column list, in the order of its constructor; with `table`, `table.column`."""
     prefix = f"{table}." if table else ""
     return ", ".join(prefix + field for field in row.__struct_fields__)
+
+
+def places(count: int) -> str:
+    """`$1, $2 …`: as many placeholders."""
+    return ", ".join(f"${number}" for number in range(1, count + 1))
+
+
+def fields_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What a text that is run for each of some rows is given of a row: these fields, at least two, as `$1`, `$2` ….
+
+    PostgreSQL is given all rows at once, as a JSON list in `$1`; SQLite would need six times as long to read that.
+    """
+    if len(names) > 1:
+        return attrgetter(*names)
+
+    def refuse(_: Any) -> tuple[Any, ...]:
+        msg = "a text that is run for each of some rows says each= which fields of a row it is given"
+        raise ValueError(msg)
+
+    return refuse
 
 
 def renumber(sql: str, marker: str, shift: int = 0) -> str:
@@ -54,6 +75,7 @@ class Query(Generic[T]):
     annotated `bool` are made booleans on SQLite, which stores 0 and 1.
     `locks`: when a unit runs again after a Conflict, PostgreSQL locks the rows (`FOR UPDATE` is appended).
     `postgres`: the text for PostgreSQL, where the dialects must differ.
+    `each`: for `Tx.all_for`, see `fields_of`.
     """
 
     @overload
@@ -66,6 +88,7 @@ class Query(Generic[T]):
         row: None = None,
         locks: bool = False,
         writes: bool = False,
+        each: Sequence[str] = (),
         postgres: str | None = None,
     ) -> None: ...
 
@@ -79,6 +102,7 @@ class Query(Generic[T]):
         row: Callable[..., T],
         locks: bool = False,
         writes: bool = False,
+        each: Sequence[str] = (),
         postgres: str | None = None,
     ) -> None: ...
 
@@ -91,6 +115,7 @@ class Query(Generic[T]):
         row: Callable[..., T] | None = None,
         locks: bool = False,
         writes: bool = False,
+        each: Sequence[str] = (),
         postgres: str | None = None,
     ) -> None:
         self.name = name
@@ -98,6 +123,7 @@ class Query(Generic[T]):
         self.row = row
         self.locks = locks
         self.writes = writes
+        self.arguments = fields_of(each)
         self.sqlite = renumber(sql, "?")
         self.postgres = postgres or sql
         self.postgres_locking = self.postgres + (" FOR UPDATE" if locks else "")
@@ -138,10 +164,12 @@ class Command:
 
     `expect_one`: exactly one row must change, or the whole unit is undone: with `otherwise`, by raising it; without, by
     a Conflict, upon which the store runs the unit again.
-    `postgres`: the text for PostgreSQL, where the dialects must differ.
+    `postgres`: the text for PostgreSQL, where the dialects must differ. `each`: for `Tx.run_for`, see `fields_of`.
     """
 
-    __slots__ = ("expect_one", "name", "otherwise", "parameters", "postgres", "purpose", "sqlite", "table", "verb")
+    __slots__ = (
+        "arguments", "expect_one", "name", "otherwise", "parameters", "postgres", "purpose", "sqlite", "table", "verb",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -151,6 +179,7 @@ class Command:
         *,
         expect_one: bool = False,
         otherwise: Callable[[], Exception] | None = None,
+        each: Sequence[str] = (),
         postgres: str | None = None,
     ) -> None:
         if otherwise is not None and not expect_one:
@@ -163,6 +192,7 @@ class Command:
         self.name = name
         self.purpose = purpose
         self.expect_one = expect_one
+        self.arguments = fields_of(each)
         self.otherwise = otherwise
         self.sqlite = renumber(sql, "?")
         self.postgres = postgres or sql

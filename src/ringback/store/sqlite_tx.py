@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 import apsw
@@ -76,6 +76,10 @@ class SqliteTx:
         """All rows."""
         return [query.from_sqlite(row) for row in self._rows(query, args)]
 
+    async def all_for(self, query: Query[T], rows: Sequence[Any]) -> list[T]:
+        """One after the other."""
+        return [query.from_sqlite(found) for row in rows for found in self._rows(query, query.arguments(row))]
+
     async def run(self, command: Command, *args: Any) -> None:
         """Changes rows, at once."""
         if self._over is not None:
@@ -88,6 +92,11 @@ class SqliteTx:
             raise self._fail(translate(error)) from error
         if command.expect_one and self._connection.changes() != 1:
             raise self._fail(command.refusal())
+
+    async def run_for(self, command: Command, rows: Sequence[Any]) -> None:
+        """One after the other."""
+        for row in rows:
+            await self.run(command, *command.arguments(row))
 
     def notify(self, channel: str) -> None:
         """Wakes the subscribers of `channel` after COMMIT."""

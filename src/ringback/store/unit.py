@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ringback.store.query import Command, Query
@@ -29,12 +29,20 @@ class Tx(Protocol):
         """All rows."""
         ...
 
+    async def all_for(self, query: Query[T], rows: Sequence[Any]) -> list[T]:
+        """What a query with `each` returns for all these Structs together, in no order."""
+        ...
+
     async def run(self, command: Command, *args: Any) -> None:
         """Changes rows, at the latest at the end of the unit.
 
         Raises Conflict or the command's `otherwise` when `expect_one` fails, UniqueViolation when the key is taken;
         on PostgreSQL possibly only after the unit has returned.
         """
+        ...
+
+    async def run_for(self, command: Command, rows: Sequence[Any]) -> None:
+        """`run` of a command with `each`, for all these Structs."""
         ...
 
     def notify(self, channel: str) -> None:
