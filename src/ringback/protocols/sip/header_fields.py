@@ -127,8 +127,8 @@ class Headers:
 
     def picked(self, names: AbstractSet[str]) -> Headers:
         """The fields of these names (as we write them), byte for byte and in their order."""
-        taken = [at for at, name in enumerate(self._names) if name in names]
-        return Headers.as_read([self._names[at] for at in taken], [self._values[at] for at in taken])
+        taken = [field for field in zip(self._names, self._values, strict=True) if field[0] in names]
+        return Headers.as_read([name for name, _ in taken], [value for _, value in taken])
 
     def copy(self) -> Headers:
         """The same fields, to be changed."""

@@ -24,6 +24,8 @@ _SINGLE: Final = frozenset(
         "Subscription-State",
     )
 )
+_USUAL: Final = re.compile(r"^([!-9;-~]{1,255}+):[ \t]*+((?:[ -~]*[!-~])?)\r\n", re.MULTILINE)
+"""A field of one line in ASCII, without white space before the colon and at the end."""
 _MOST_FIELDS: Final = 256
 _LONGEST_NAME: Final = 255
 
@@ -47,6 +49,9 @@ def read_header(data: bytes) -> tuple[str, Headers, bytes, str]:
     """
     end, begin = end_of_header(data)
     complete = end >= 0
+    usual = _read_usual(data[:begin]) if complete else None
+    if usual is not None:
+        return *usual, data[begin:], ""
     head, body = (data[:end], data[begin:]) if complete else (data, b"")
     problem = "" if complete else "Missing Blank Line"
     if head.count(b"\r") != head.count(b"\r\n"):
@@ -64,6 +69,21 @@ def read_header(data: bytes) -> tuple[str, Headers, bytes, str]:
     if len(set(names)) != len(names):
         problem = _drop_repeated(names, values) or problem
     return start, Headers.as_read(names, values), body, problem
+
+
+def _read_usual(head: bytes) -> tuple[str, Headers] | None:
+    """Start line and fields of a header with its blank line, as almost all write them; None when it is not so."""
+    if not head.isascii():
+        return None
+    start, _, rest = head.decode("ascii").partition("\r\n")
+    fields = _USUAL.findall(rest)
+    # One end of a line more: that of the blank line. Where anything else was skipped, it has its own.
+    if not start.isprintable() or len(fields) != rest.count("\n") - 1 or len(fields) > _MOST_FIELDS:
+        return None
+    names = [NAMES.get(name) or name_as_read(name) for name, _ in fields]
+    if "" in names or (len(set(names)) != len(names) and any(names.count(name) > 1 for name in _SINGLE)):
+        return None
+    return start, Headers.as_read(names, [value for _, value in fields])
 
 
 def _read_plainly(lines: list[str], names: list[str], values: list[str]) -> bool:

@@ -7,6 +7,7 @@ SipMalformed.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -21,7 +22,7 @@ _COMMAS: Final = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|<[^>]*+>?|,')
 _SEMICOLONS: Final = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|;')
 _QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _ESCAPED: Final = re.compile(r"\\(.)")
-_VIA: Final = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++([^;]++)(.*)", re.IGNORECASE)
+_VIA: Final = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++([^;]++)", re.IGNORECASE)
 _USUAL_ADDRESS: Final = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|([^"<> \t]*+) ?)<([^<>" \t]++)>(?:;tag=({TOKEN}++))?')
 _AROUND_COLON: Final = re.compile(r"[ \t]*:[ \t]*")
 _IP_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]++|\[[0-9A-Fa-f:.]++\]")
@@ -174,16 +175,24 @@ def write_parameters(parameters: dict[str, str | None]) -> str:
 
 def parse_via(value: str) -> Via:
     """One element of Via."""
-    found = _VIA.match(value)
+    way, semicolon, parameters = value.partition(";")
+    if len(way) > _LONGEST_PLACE:
+        raise SipMalformed("Malformed Via")
+    transport, host, port = _way_of(way)
+    return Via(transport, host, port, parse_parameters(semicolon + parameters))
+
+
+@lru_cache(maxsize=1024)
+def _way_of(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port of a Via. Remembered, since the same proxies write it again and again."""
+    found = _VIA.fullmatch(text)
     if found is None:
         raise SipMalformed("Malformed Via")
-    transport, place, parameters = found.groups()
-    if len(place) > _LONGEST_PLACE:
-        raise SipMalformed("Malformed Via")
+    transport, place = found.groups()
     if " " in place or "\t" in place:
         place = _AROUND_COLON.sub(":", place.strip(" \t"))
     host, port = parse_host_port(place)
-    return Via(transport.upper(), host, port, parse_parameters(parameters))
+    return transport.upper(), host, port
 
 
 def parse_name_address(value: str) -> NameAddress:
