@@ -76,7 +76,7 @@ class Ending:
         for row in rows:
             outcome, reason = _end_of(row)
             await self.end(tx, row, outcome, reason, tell=True)
-            metrics.outcomes.labels(row.mode, outcome).inc()  # whoever held it does not any more
+            metrics.outcomes(row.mode, outcome).inc()  # whoever held it does not any more
         return limit if len(rows) == min(limit, 20) else len(rows)
 
     async def purge(self, tx: Tx, limit: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ def event_of(row: CallRow, change: str) -> CallChanged:
         callee=row.callee,
         domain=row.domain,
         user_id=row.user_id,
-        app_ids=tuple(msgspec.json.decode(row.app_ids, type=list[str])),
+        app_ids=_app_ids(row.app_ids),
         pushes=row.pushes,
         outcome=None if row.outcome is None or change != "ENDED" else str(row.outcome),
         sip_status=row.sip_status if change == "ENDED" else 0,
@@ -239,3 +240,8 @@ def event_of(row: CallRow, change: str) -> CallChanged:
         registered_at=row.registered_at,
         ended_at=row.ended_at if change == "ENDED" else None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _app_ids(column: str) -> tuple[str, ...]:
+    return msgspec.json.decode(column, type=tuple[str, ...])

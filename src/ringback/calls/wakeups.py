@@ -120,7 +120,7 @@ class LiveCall:
             self.registered_at = self._now()
             if self.pushed_at is not None:
                 seconds = (self.registered_at - self.pushed_at) / 1000
-                metrics.push_to_register_seconds.labels(self.new.mode).observe(seconds)
+                metrics.push_to_register_seconds(self.new.mode).observe(seconds)
             self._wake_ups.changed(self)
 
     def end(self, outcome: Outcome, *, status: int | None = None, reason: str = "") -> None:
@@ -338,15 +338,15 @@ class WakeUps:
         if self._live.pop(live.id, None) is None:
             return
         mode = live.new.mode
-        metrics.in_flight.labels(mode).dec()
-        metrics.outcomes.labels(mode, live.outcome).inc()
+        metrics.in_flight(mode).dec()
+        metrics.outcomes(mode, live.outcome).inc()
         if live.outcome is Outcome.DEFLECTED and live.ended_at is not None:
-            metrics.wake_seconds.labels(mode).observe((live.ended_at - live.started_at) / 1000)
+            metrics.wake_seconds(mode).observe((live.ended_at - live.started_at) / 1000)
         self._recorder.changed(live)
 
     def _take_in(self, live: LiveCall) -> None:
         self._live[live.id] = live
-        metrics.in_flight.labels(live.new.mode).inc()
+        metrics.in_flight(live.new.mode).inc()
 
     def _earlier(self, live: LiveCall) -> _Pushed | None:
         """What the phones ring with already: by memory, or by the store when another process pushed it."""

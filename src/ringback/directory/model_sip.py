@@ -186,6 +186,12 @@ def subscriber_row(*values: Any) -> Subscriber:
     return Subscriber(**row)
 
 
+@lru_cache(maxsize=1024)
+def effective_for(built_in: Preferences, domain: str, own: str) -> Effective:
+    """What holds, from the columns of both levels; one object for all who have the same."""
+    return effective(built_in, read_preferences(domain), read_preferences(own))
+
+
 def effective(built_in: Preferences, domain: Preferences, own: Preferences = Preferences()) -> Effective:  # noqa: B008 - frozen
     """What holds, from the lowest level that says something."""
     decided: dict[str, Level] = {}

@@ -14,9 +14,8 @@ from ringback.directory.model_sip import (
     Preferences,
     StoredBinding,
     Subscriber,
-    effective,
+    effective_for,
     read_names,
-    read_preferences,
     write_json,
 )
 from ringback.errors import DomainNotFound, SubscriberExists, SubscriberNotFound
@@ -75,7 +74,7 @@ class Subscribers:
         found = await tx.one(queries.callee, domain.lower(), username)
         if found is None:
             return None
-        held = effective(self.built_in, read_preferences(found.inherited), read_preferences(found.own))
+        held = effective_for(self.built_in, found.inherited, found.own)
         return Callee(
             subscriber_id=found.subscriber_id,
             username=username,

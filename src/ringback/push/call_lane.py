@@ -47,6 +47,8 @@ _LEASE_AFTER_MS = 60_000
 _TOLD_LATE_SECONDS = 5.0
 """So long after the ring time somebody may still say that the call was missed."""
 _STORE_PATIENCE_SECONDS = 10.0
+_GATHER_SECONDS = 0.02
+"""How long the result of a push waits for others before it is written: nobody waits for it."""
 
 
 class NewCallPush(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ class CallPushes:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._inserts = Gathering(store, self._insert, self._spawn)
-        self._settlements = Gathering(store, self._settle, self._spawn)
+        self._settlements = Gathering(store, self._settle, self._spawn, gather_seconds=_GATHER_SECONDS)
 
     def can_ring(self, target: PushToken) -> bool:
         """Whether a call may and can be pushed to this push token."""

@@ -39,14 +39,23 @@ class _Waiting(Generic[A, R]):
 
 
 class Gathering(Generic[A, R]):
-    """`unit` writes a list of items and returns what became of each, in their order. `spawn` runs its writer."""
+    """`unit` writes a list of items and returns what became of each, in their order. `spawn` runs its writer.
+
+    `gather_seconds`: how long the writer lets items come together first.
+    """
 
     def __init__(
-        self, store: Store, unit: Callable[[Tx, list[A]], Awaitable[list[R]]], spawn: Callable[[Any], None]
+        self,
+        store: Store,
+        unit: Callable[[Tx, list[A]], Awaitable[list[R]]],
+        spawn: Callable[[Any], None],
+        *,
+        gather_seconds: float = 0,
     ) -> None:
         self._store = store
         self._unit = unit
         self._spawn = spawn
+        self._gather_seconds = gather_seconds
         self._waiting: deque[_Waiting[A, R]] = deque()
         self._runs = False
 
@@ -62,6 +71,8 @@ class Gathering(Generic[A, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._gather_seconds and len(self._waiting) < MOST_TOGETHER:
+                    await asyncio.sleep(self._gather_seconds)
                 taken = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
                 if not await self._write(taken):
                     await asyncio.sleep(_PAUSE_SECONDS)

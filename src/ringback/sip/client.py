@@ -148,16 +148,14 @@ class Client:
         request: Request,
         flow: Flow,
         peer: Peer,
-        via: str,
         *,
         on_response: Callable[[Response], None],
         on_failure: Callable[[SipFailure], None],
     ) -> OutgoingTransaction:
-        """Sends it for the first time, with a new branch. `via`: what stands before `;branch=`.
+        """Sends for the first time a request that was `dressed`.
 
         Raises SipUnreachable when it certainly cannot go out, ValueError when it cannot be written.
         """
-        request = self.dressed(request, via)
         data = request.encode()
         now = self._now()
         make = ClientInvite if request.method == "INVITE" else ClientRequest
@@ -187,7 +185,10 @@ class Client:
         self._wheel.place(invite)
 
     def dressed(self, request: Request, via: str) -> Request:
-        """A copy with what every request of ours has; the Via of an earlier attempt is replaced."""
+        """A copy with what every request of ours has, and a branch of its own; an earlier attempt's Via is replaced.
+
+        `via`: what stands before `;branch=`.
+        """
         made = Request(request.method, request.uri, request.headers.copy(), request.body)
         headers = made.headers
         headers.drop("Via")

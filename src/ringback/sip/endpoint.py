@@ -171,9 +171,8 @@ class SipEndpoint:
         if self._is_closed:
             raise SipUnreachable("The endpoint is closed.")
         flow, peer = await self._ways.way_to(to)
-        request = self._with_contact(request, flow, peer)
-        via = self._ways.via_of(flow, peer)
-        return self._client.start(request, flow, peer, via, on_response=on_response, on_failure=on_failure)
+        request = self._dressed(request, flow, peer)
+        return self._client.start(request, flow, peer, on_response=on_response, on_failure=on_failure)
 
     async def addresses(self, to: SipAddress) -> list[str]:
         """The addresses of a place that may be given by its name, best first. Raises SipUnreachable."""
@@ -192,8 +191,7 @@ class SipEndpoint:
     async def transmit(self, request: Request, to: SipAddress) -> None:
         """Sends an ACK to a 2xx, which is answered by nobody and belongs to no transaction. Raises SipUnreachable."""
         flow, peer = await self._ways.way_to(to)
-        data = self._client.dressed(self._with_contact(request, flow, peer), self._ways.via_of(flow, peer)).encode()
-        self._client.transmit(flow, peer, data)
+        self._client.transmit(flow, peer, self._dressed(request, flow, peer).encode())
 
     def cancel(self, invite: OutgoingTransaction) -> None:
         """Sends CANCEL for an INVITE that was answered with a provisional answer, and no final one."""
@@ -286,17 +284,15 @@ class SipEndpoint:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _with_contact(self, request: Request, flow: Flow, peer: Peer) -> Request:
-        contact = request.headers.get("Contact")
-        if contact is None and request.method in _DIALOG_MAKERS:
-            made = Request(request.method, request.uri, request.headers.copy(), request.body)
+    def _dressed(self, request: Request, flow: Flow, peer: Peer) -> Request:
+        """A copy with what every request of ours has on this way."""
+        made = self._client.dressed(request, self._ways.via_of(flow, peer))
+        contact = made.headers.get("Contact")
+        if contact is None and made.method in _DIALOG_MAKERS:
             made.headers.add("Contact", f"<{self._ways.contact_of(flow, peer)}>")
-            return made
-        if contact is not None and HERE in contact:
-            made = Request(request.method, request.uri, request.headers.copy(), request.body)
+        elif contact is not None and HERE in contact:
             made.headers.put("Contact", self._ways.with_place(contact, flow, peer))
-            return made
-        return request
+        return made
 
     def _answer_elsewhere(self, to: SipAddress, data: bytes) -> None:
         """The connection of a request is gone: its answer goes by a new one (§18.2.2)."""
