@@ -214,8 +214,9 @@ class Server:
             return "method", 501, [("Allow", self.allow)]
         if self._methods is not None and method not in self._methods and method not in {"OPTIONS", "PRACK"}:
             return "method", 405, [("Allow", self.allow)]
-        required = request.headers.elements("Require")
-        unknown = [one for one in required if one.lower() not in self._extensions]
+        if "Require" not in request.headers:
+            return None
+        unknown = [one for one in request.headers.elements("Require") if one.lower() not in self._extensions]
         return ("extension", 420, [("Unsupported", ", ".join(unknown))]) if unknown else None
 
     def _overload(self, method: str, *, outside: bool) -> _Refusal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import lru_cache
 from typing import Final, cast
 
 from ringback.protocols.sip.errors import SipMalformed
@@ -19,8 +20,9 @@ _LOOK_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 1.0
 
 
+@lru_cache(maxsize=1024)
 def address_of(transport: Transport, peer: Peer | None) -> SipAddress:
-    """The address of a socket. IPv4 within IPv6 is shown as IPv4."""
+    """The address of a socket, one object for all that comes from there. IPv4 within IPv6 is shown as IPv4."""
     if not peer:
         return SipAddress(transport, "", 0)
     host = str(peer[0])

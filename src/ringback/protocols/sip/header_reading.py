@@ -78,12 +78,14 @@ def _read_usual(head: bytes) -> tuple[str, Headers] | None:
     start, _, rest = head.decode("ascii").partition("\r\n")
     fields = _USUAL.findall(rest)
     # One end of a line more: that of the blank line. Where anything else was skipped, it has its own.
-    if not start.isprintable() or len(fields) != rest.count("\n") - 1 or len(fields) > _MOST_FIELDS:
+    if not 0 < len(fields) <= _MOST_FIELDS or len(fields) != rest.count("\n") - 1 or not start.isprintable():
         return None
-    names = [NAMES.get(name) or name_as_read(name) for name, _ in fields]
-    if "" in names or (len(set(names)) != len(names) and any(names.count(name) > 1 for name in _SINGLE)):
+    written, values = zip(*fields, strict=True)
+    names = [known or name_as_read(name) for name, known in zip(written, map(NAMES.get, written), strict=True)]
+    alone = [name for name in names if name in _SINGLE]
+    if "" in names or len(set(alone)) != len(alone):
         return None
-    return start, Headers.as_read(names, [value for _, value in fields])
+    return start, Headers.as_read(names, list(values))
 
 
 def _read_plainly(lines: list[str], names: list[str], values: list[str]) -> bool:
