@@ -8,7 +8,6 @@ sent.
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import os
 import sys
@@ -23,7 +22,7 @@ from ringback.principal import job
 from ringback.push import TokenOwner
 from ringback.server import Rooms, wire
 from ringback.server_sip import take_calls
-from ringback.serving import GROUP_SECONDS_WITH_SIP
+from ringback.serving import GROUP_SECONDS_WITH_SIP, calm_collector
 from ringback.settings import Settings
 from ringback.store import Command, Store, Tx
 
@@ -77,8 +76,7 @@ async def main(task: Task) -> None:
         rooms, store = wire(installation), installation.store
         await _furnish(rooms, store, task)
         async with take_calls(installation, rooms.calls) as addresses:
-            gc.collect()
-            gc.freeze()
+            calm_collector()
             print(addresses[0].rpartition(":")[2], flush=True)
             writer = _Writer(rooms, store)
             writing = asyncio.create_task(writer.run(task.writes))

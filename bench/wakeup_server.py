@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import os
 import sys
 from pathlib import Path
@@ -24,7 +23,7 @@ from ringback.principal import job
 from ringback.push import TokenOwner
 from ringback.server import Rooms, wire
 from ringback.server_sip import take_calls
-from ringback.serving import GROUP_SECONDS_WITH_SIP
+from ringback.serving import GROUP_SECONDS_WITH_SIP, calm_collector
 from ringback.settings import Settings
 from ringback.store import Command, Store, Tx
 
@@ -79,8 +78,7 @@ async def main(task: Task) -> None:
         rooms, store = wire(installation), installation.store
         await _furnish(rooms, store, task)
         async with take_calls(installation, rooms.calls):
-            gc.collect()
-            gc.freeze()
+            calm_collector()
             print("ready", flush=True)
             await _answer_questions(rooms)
         await rooms.close()
