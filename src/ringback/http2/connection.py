@@ -20,7 +20,8 @@ from ringback.http2.session import REFUSED_STREAM, Field, Listener, Session, Ses
 _LAST_STREAM = 2**31 - 1
 _FINAL_STATUSES = {b"%d" % status: status for status in range(200, 1000)}
 _WRITE_BUFFER = 262_144
-_READ_BUFFER = 294_912  # more than asyncio reads of TLS at once (256 kB): nothing stays behind for a turn that is too late
+_READ_BUFFER = 294_912
+"""More than is read of TLS at once (256 kB): nothing stays behind for a turn that may be too late."""
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
 
