@@ -16,13 +16,14 @@ import msgspec
 import uvloop
 
 from bench.process import cpu_seconds, resident_megabytes
+from ringback.collector import calm_collector
 from ringback.directory import NewSubscriber, ha1_of
 from ringback.installation import open_installation
 from ringback.principal import job
 from ringback.push import TokenOwner
 from ringback.server import Rooms, wire
 from ringback.server_sip import take_calls
-from ringback.serving import GROUP_SECONDS_WITH_SIP, calm_collector
+from ringback.serving import GROUP_SECONDS_WITH_SIP
 from ringback.settings import Settings
 from ringback.store import Command, Store, Tx
 

@@ -6,7 +6,6 @@ It shows what the machine makes of the library itself: `python -m bench.engine_b
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import ssl
 import sys
@@ -19,6 +18,7 @@ import ngh2
 import uvloop
 
 from bench.engine_sender import ALWAYS, BODY, EXPIRATION, PATHS, WARM_UP
+from ringback.collector import calm_collector
 
 FIRST = [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"127.0.0.1")]
 
@@ -82,8 +82,7 @@ async def main(port: int, ca_file: str, count: int, in_flight: int) -> None:
         connections.append(connection)
     ids = [str(uuid.uuid4()).encode() for _ in range(count)]
     await _send(connections, ids[:WARM_UP], in_flight)
-    gc.collect()
-    gc.freeze()
+    calm_collector()  # as `ringback serve` does when it has started
     before = resource.getrusage(resource.RUSAGE_SELF)
     await _send(connections, ids, in_flight)
     after = resource.getrusage(resource.RUSAGE_SELF)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import secrets
 import ssl
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 import msgspec
 import uvloop
 
+from ringback.collector import calm_collector
 from ringback.http2 import Indexing, Pool, PoolLimits, Request
 
 APPLE = Indexing(
@@ -41,8 +41,7 @@ async def main(port: int, ca_file: str, count: int, in_flight: int) -> None:
     pool = Pool(host="127.0.0.1", port=port, tls=tls, limits=limits, indexing=APPLE)
     ids = [str(uuid.uuid4()).encode() for _ in range(count)]
     await _send(pool, ids[:WARM_UP], in_flight)
-    gc.collect()
-    gc.freeze()  # as `ringback serve` does when it has started
+    calm_collector()  # as `ringback serve` does when it has started
     before = resource.getrusage(resource.RUSAGE_SELF)
     await _send(pool, ids, in_flight)
     after = resource.getrusage(resource.RUSAGE_SELF)

@@ -6,7 +6,6 @@ It is the product's own path: the queue in the store, the outbox, encryption, th
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import secrets
@@ -21,6 +20,7 @@ import msgspec
 import uvloop
 
 from ringback.clock import SystemClock, SystemRandomness
+from ringback.collector import calm_collector
 from ringback.events import Events
 from ringback.outbox import Outbox, Settled
 from ringback.push import (
@@ -187,8 +187,7 @@ class Sender:
         for start in range(0, count, UNIT):
             new = [self.push(number) for number in range(start, start + UNIT)]
             await self.store.write(self.pushes.queue_all, new)
-        gc.collect()
-        gc.freeze()  # as `ringback serve` does when it has started
+        calm_collector()  # as `ringback serve` does when it has started
         target = self.channel.ended + count
         began, used = time.perf_counter(), _cpu()
         stop = asyncio.Event()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import resource
 import signal
 import socket
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from ringback.collector import calm_collector
 from ringback.control import ControlServer
 from ringback.errors import StoreUnavailable, UniqueViolation
 from ringback.http import Certificate, Listener
@@ -28,8 +28,6 @@ GROUP_SECONDS = 0.005
 """How long the writer of SQLite may hold the loop for the units of one COMMIT."""
 GROUP_SECONDS_WITH_SIP = 0.002
 """The same where calls wait in the loop: a caller, and 20 ms of sound, wait no longer than that."""
-COLLECT_AFTER = (700, 100, 10)
-"""New objects, rounds of the youngest, and of the middle generation: see the documentation of `gc.set_threshold`."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +89,6 @@ async def serve(
             await stop.wait()
             rooms.stop_streams()
             _log.info("stopping: running requests are answered first")
-
-
-def calm_collector() -> None:
-    """Once everything is made. What was made at start lives as long as the process: it is not looked at again.
-
-    Of the other objects most live for half a minute (what SIP keeps of a call for repetitions) and go without the
-    collector. Those that are older than a moment are therefore looked at ten times less often than is usual in Python.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _raise_file_limit() -> None:

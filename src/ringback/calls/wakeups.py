@@ -5,8 +5,6 @@ Nothing here waits for the store but `WakeUps.reach`. A `LiveCall` hands itself 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +24,7 @@ from ringback.calls.model import (
     Step,
     farewell_of,
 )
+from ringback.calls.pushed_calls import PushedCall, PushedCalls
 from ringback.clock import new_id
 from ringback.push import NewCallPush, PushToken
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 _LONGEST_TEXT = 500
-_MOST_REMEMBERED = 50_000
 
 
 class LiveCall:
@@ -248,7 +246,7 @@ class WakeUps:
         self._recorder = recorder
         self.lane = lane
         self._live: dict[str, LiveCall] = {}
-        self._pushed: OrderedDict[tuple[str, str], _Pushed] = OrderedDict()
+        self._pushed = PushedCalls()
 
     @property
     def count(self) -> int:
@@ -305,9 +303,9 @@ class WakeUps:
         new, reach = live.new, live.new.reach
         if reach is None:
             return []
-        earlier = self._earlier(live)
+        earlier = self._pushed.earlier(new, self.now_ms())
         if earlier is not None:
-            live.note("not pushed again", call=earlier.call_id)
+            live.note("not pushed again", call=earlier.call_record_id)
             return list(earlier.pushes)
         begun: list[tuple[str, PushToken]] = []
         for app_id in dict.fromkeys(target.app_id for target in reach.targets):
@@ -325,13 +323,13 @@ class WakeUps:
                 )
             )
             begun += zip(ids, (target for target in targets if self.lane.can_ring(target)), strict=True)
-        self._remember((new.sip_call_id, new.callee), _Pushed(live.id, live.deadline_at, tuple(begun)))
+        self._pushed.remember(new, PushedCall(live.id, live.deadline_at, tuple(begun)), self.now_ms())
         live.note("pushed", pushes=len(begun))
         return begun
 
     def rings(self, live: LiveCall) -> bool:
         """Whether the phones ring for this Call-ID and callee already, so that `push` would send nothing."""
-        return self._earlier(live) is not None
+        return self._pushed.earlier(live.new, self.now_ms()) is not None
 
     def over(self, live: LiveCall) -> None:
         """It has ended."""
@@ -347,35 +345,6 @@ class WakeUps:
     def _take_in(self, live: LiveCall) -> None:
         self._live[live.id] = live
         metrics.in_flight(live.new.mode).inc()
-
-    def _earlier(self, live: LiveCall) -> _Pushed | None:
-        """What the phones ring with already: by memory, or by the store when another process pushed it."""
-        known = self._pushed.get((live.new.sip_call_id, live.new.callee))
-        if known is not None:
-            return known if known.deadline_at > self.now_ms() else None
-        reach = live.new.reach
-        if reach is None or not reach.earlier:
-            return None
-        tokens = {token.id: token for token in reach.targets}
-        pushes = [(one.push_id, tokens[one.push_token_id]) for one in reach.earlier if one.push_token_id in tokens]
-        first = reach.earlier[0]
-        return _Pushed(first.call_record_id, first.deadline_at, tuple(pushes)) if pushes else None
-
-    def _remember(self, name: tuple[str, str], pushed: _Pushed) -> None:
-        """What was pushed first is forgotten first, a few at a time, so that nobody waits."""
-        self._pushed.pop(name, None)
-        self._pushed[name] = pushed
-        for old in list(islice(self._pushed, 2)):
-            if len(self._pushed) > _MOST_REMEMBERED or self._pushed[old].deadline_at <= self.now_ms():
-                del self._pushed[old]
-
-
-class _Pushed(msgspec.Struct, frozen=True):
-    """What a call was pushed with, for when it comes again."""
-
-    call_id: str
-    deadline_at: int
-    pushes: tuple[tuple[str, PushToken], ...]
 
 
 def number_of(uri: str) -> str:

@@ -1,0 +1,56 @@
+"""Which calls the phones ring with already: a call that comes again is not pushed again.
+
+The memory of this process says it, or the store, where another process pushed the call, or this one before a crash.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ringback.push import PushToken
+
+if TYPE_CHECKING:
+    from ringback.calls.model import NewCall
+
+_MOST_REMEMBERED = 50_000
+
+
+class PushedCall(msgspec.Struct, frozen=True):
+    """What a call was pushed with. `call_record_id`: its record when it came first."""
+
+    call_record_id: str
+    deadline_at: int
+    pushes: tuple[tuple[str, PushToken], ...]
+
+
+class PushedCalls:
+    """Those of one process, by Call-ID and callee."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], PushedCall] = OrderedDict()
+
+    def earlier(self, new: NewCall, now_ms: int) -> PushedCall | None:
+        """What the phones ring with now; None when they do not, or none of them has the push token of then."""
+        known = self._known.get((new.sip_call_id, new.callee))
+        if known is not None:
+            return known if known.deadline_at > now_ms else None
+        reach = new.reach
+        if reach is None or not reach.earlier:
+            return None
+        tokens = {token.id: token for token in reach.targets}
+        pushes = [(one.push_id, tokens[one.push_token_id]) for one in reach.earlier if one.push_token_id in tokens]
+        first = reach.earlier[0]
+        return PushedCall(first.call_record_id, first.deadline_at, tuple(pushes)) if pushes else None
+
+    def remember(self, new: NewCall, pushed: PushedCall, now_ms: int) -> None:
+        """What was pushed first is forgotten first, a few at a time, so that nobody waits."""
+        name = (new.sip_call_id, new.callee)
+        self._known.pop(name, None)
+        self._known[name] = pushed
+        for old in list(islice(self._known, 2)):
+            if len(self._known) > _MOST_REMEMBERED or self._known[old].deadline_at <= now_ms:
+                del self._known[old]
