@@ -301,6 +301,22 @@ async def test_a_stream_that_begins_in_an_empty_slot_does_not_wait_for_the_other
         pump.close()
 
 
+async def test_a_stream_that_begins_in_a_slot_that_was_sent_a_little_early_does_not_send_it_again() -> None:
+    with bound() as sending, bound() as hearing:
+        clock = Steady()
+        pump = RtpPump(sending, clock)
+        for _ in range(10):
+            pump.start(RtpStream(frames(9), 8, hearing.getsockname(), bytes(10), loop=True))
+        clock.seconds += 0.0192
+        pump._run()
+        assert pump.sent == 11
+        clock.seconds += 0.0002
+        pump.start(RtpStream(frames(9), 8, hearing.getsockname(), bytes(10), loop=True))
+        pump._run()
+        assert pump.sent == 11
+        pump.close()
+
+
 async def test_what_cannot_be_sent_is_counted_and_in_the_end_given_up() -> None:
     with bound() as sending:
         clock = Steady()

@@ -124,6 +124,49 @@ async def test_a_call_that_comes_again_to_another_process_or_after_a_crash_is_no
     assert len(other.room.fcm.got) == 1
 
 
+async def test_phones_that_another_process_rings_are_told_when_the_call_is_over_here(
+    waking: Waking, other: Waking
+) -> None:
+    await waking.subscriber()
+    await waking.token("fcm")
+    await waking.token("apns-voip", registration_id="r2")
+    alert = await waking.token("apns", registration_id="r2")
+    first = await waking.call()
+    first.push()
+    await waking.pushed()
+    for _ in range(2):  # the second time from memory
+        again = await other.call()
+        assert again.push() == 2
+    again.end(Outcome.TIMEOUT, status=480)
+    again.end(Outcome.CANCELLED)
+    await other.pushed()
+    [data], [shown] = other.room.fcm.got, other.room.apns.got
+    assert shown.push_token == alert.push_token
+    for told in (data, shown):
+        assert (told.content.purpose, told.content.extras) == ("call_cancelled", {"reason": "missed"})
+        assert told.content.push_id in first.push_ids
+
+
+async def test_what_another_process_pushed_later_counts_and_what_is_over_by_now_does_not(
+    waking: Waking, other: Waking
+) -> None:
+    await waking.subscriber()
+    await waking.token("fcm")
+    (await waking.call()).push()
+    waking.clock.advance(31)
+    later = await other.call()
+    later.push()
+    await other.pushed()
+    waking.clock.advance(10)
+    again = await waking.call()
+    assert (again.push(), again.push_ids) == (1, later.push_ids)
+    slow = await waking.call(sip_call_id="call-1")
+    waking.clock.advance(30)
+    assert not waking.wake_ups.rings(slow)
+    assert slow.push() == 1
+    assert slow.push_ids != later.push_ids
+
+
 async def test_a_phone_with_a_new_push_token_is_pushed_although_the_call_came_before(
     waking: Waking, other: Waking
 ) -> None:

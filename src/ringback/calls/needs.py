@@ -44,6 +44,10 @@ class CallLane(Protocol):
         """Begins to push to each target that can ring; returns the push ids in their order."""
         ...
 
+    def adopt(self, new: NewCallPush, push_ids: Sequence[str]) -> None:
+        """Another process has pushed it, with a push id for each target: they may be cancelled here."""
+        ...
+
     def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
         """The call is over: no further attempts, and phones that may ring are told."""
         ...

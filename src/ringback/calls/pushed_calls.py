@@ -20,11 +20,12 @@ _MOST_REMEMBERED = 50_000
 
 
 class PushedCall(msgspec.Struct, frozen=True):
-    """What a call was pushed with. `call_record_id`: its record when it came first."""
+    """What a call was pushed with. `call_record_id`: its record when it came first. `is_here`: by this process."""
 
     call_record_id: str
     deadline_at: int
     pushes: tuple[tuple[str, PushToken], ...]
+    is_here: bool = True
 
 
 class PushedCalls:
@@ -36,15 +37,16 @@ class PushedCalls:
     def earlier(self, new: NewCall, now_ms: int) -> PushedCall | None:
         """What the phones ring with now; None when they do not, or none of them has the push token of then."""
         known = self._known.get((new.sip_call_id, new.callee))
-        if known is not None:
-            return known if known.deadline_at > now_ms else None
-        reach = new.reach
-        if reach is None or not reach.earlier:
+        if known is not None and known.deadline_at > now_ms:
+            return known
+        if new.reach is None:
             return None
-        tokens = {token.id: token for token in reach.targets}
-        pushes = [(one.push_id, tokens[one.push_token_id]) for one in reach.earlier if one.push_token_id in tokens]
-        first = reach.earlier[0]
-        return PushedCall(first.call_record_id, first.deadline_at, tuple(pushes)) if pushes else None
+        tokens = {token.id: token for token in new.reach.targets}
+        ringing = [one for one in new.reach.earlier if one.deadline_at > now_ms and one.push_token_id in tokens]
+        if not ringing:
+            return None
+        pushes = tuple((one.push_id, tokens[one.push_token_id]) for one in ringing)
+        return PushedCall(ringing[0].call_record_id, ringing[0].deadline_at, pushes, is_here=False)
 
     def remember(self, new: NewCall, pushed: PushedCall, now_ms: int) -> None:
         """What was pushed first is forgotten first, a few at a time, so that nobody waits."""

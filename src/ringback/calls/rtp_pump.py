@@ -63,6 +63,7 @@ class RtpPump:
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0  # when turn 0 was due
         self._turn = 0  # the next one; it is the turn of slot `turn % _SLOTS`
+        self._sent_turn = -1  # the last one; perhaps a little before its time
         self._latest = 0.0
         self.streams = 0
         self.sent = 0
@@ -82,11 +83,11 @@ class RtpPump:
         self.streams += 1
         now = self._now()
         if self._timer is None:
-            self._began, self._turn = now, slot
+            self._began, self._turn, self._sent_turn = now, slot, slot - 1
             self._began -= slot * _SLOT_SECONDS
             self._wait()
             return
-        soon = int((now - self._began) / _SLOT_SECONDS) + 1
+        soon = max(int((now - self._began) / _SLOT_SECONDS), self._sent_turn) + 1
         soon += (slot - soon) % _SLOTS
         if soon < self._turn:  # the timer slept over this slot while it was empty
             self._turn = soon
@@ -128,6 +129,7 @@ class RtpPump:
             self._began += late
         # A timer may come a little before its time.
         while self._began + self._turn * _SLOT_SECONDS <= now + _TIMER_SECONDS and now < began + _LONGEST_TURN:
+            self._sent_turn = self._turn
             self._send(self._slots[self._turn % _SLOTS])
             if not self.streams:
                 self._timer = None

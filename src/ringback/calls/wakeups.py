@@ -29,7 +29,7 @@ from ringback.clock import new_id
 from ringback.push import NewCallPush, PushToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from ringback.calls.needs import CallLane
     from ringback.calls.reaching import Reaching
@@ -306,26 +306,24 @@ class WakeUps:
         earlier = self._pushed.earlier(new, self.now_ms())
         if earlier is not None:
             live.note("not pushed again", call=earlier.call_record_id)
+            if not earlier.is_here:
+                self._adopt(live, reach, earlier)
             return list(earlier.pushes)
         begun: list[tuple[str, PushToken]] = []
-        for app_id in dict.fromkeys(target.app_id for target in reach.targets):
-            targets = tuple(target for target in reach.targets if target.app_id == app_id)
-            ids = self.lane.send(
-                NewCallPush(
-                    app_id=app_id,
-                    user_id=reach.callee.user_id,
-                    targets=targets,
-                    alerts=tuple(one for one in reach.alerts if one.app_id == app_id),
-                    ring_expires_at=live.deadline_at,
-                    display_name=clean(new.caller_name),
-                    display_number=clean(number_of(new.caller)),
-                    notice_id=live.id,
-                )
-            )
-            begun += zip(ids, (target for target in targets if self.lane.can_ring(target)), strict=True)
+        for new_push in _pushes_of(live, reach, reach.targets, live.deadline_at):
+            ids = self.lane.send(new_push)
+            begun += zip(ids, (target for target in new_push.targets if self.lane.can_ring(target)), strict=True)
         self._pushed.remember(new, PushedCall(live.id, live.deadline_at, tuple(begun)), self.now_ms())
         live.note("pushed", pushes=len(begun))
         return begun
+
+    def _adopt(self, live: LiveCall, reach: Reach, earlier: PushedCall) -> None:
+        """The phones that another process rings are told from here too when this call is over."""
+        push_ids = {target.id: push_id for push_id, target in earlier.pushes}
+        targets = [target for _, target in earlier.pushes]
+        for new_push in _pushes_of(live, reach, targets, earlier.deadline_at):
+            self.lane.adopt(new_push, [push_ids[target.id] for target in new_push.targets])
+        self._pushed.remember(live.new, msgspec.structs.replace(earlier, is_here=True), self.now_ms())
 
     def rings(self, live: LiveCall) -> bool:
         """Whether the phones ring for this Call-ID and callee already, so that `push` would send nothing."""
@@ -345,6 +343,23 @@ class WakeUps:
     def _take_in(self, live: LiveCall) -> None:
         self._live[live.id] = live
         metrics.in_flight(live.new.mode).inc()
+
+
+def _pushes_of(
+    live: LiveCall, reach: Reach, targets: Sequence[PushToken], ring_expires_at: int
+) -> Iterator[NewCallPush]:
+    """What is pushed to each app."""
+    for app_id in dict.fromkeys(target.app_id for target in targets):
+        yield NewCallPush(
+            app_id=app_id,
+            user_id=reach.callee.user_id,
+            targets=tuple(target for target in targets if target.app_id == app_id),
+            alerts=tuple(one for one in reach.alerts if one.app_id == app_id),
+            ring_expires_at=ring_expires_at,
+            display_name=clean(live.new.caller_name),
+            display_number=clean(number_of(live.new.caller)),
+            notice_id=live.id,
+        )
 
 
 def number_of(uri: str) -> str:

@@ -95,7 +95,7 @@ class Deadlines:
 
     def _bucket(self, timeout_seconds: float) -> set[Exchange]:
         """The one that comes due a step later than what is added now, since it takes more for the length of a step."""
-        step = int((self._loop.time() + timeout_seconds) * STEPS_A_SECOND) + 2
+        step = int((self._loop.time() + max(0.0, timeout_seconds)) * STEPS_A_SECOND) + 2
         bucket = self._buckets.get(step)
         if bucket is None:
             bucket = self._buckets[step] = set()

@@ -36,7 +36,10 @@ class Listener(Protocol):
         ...
 
     def on_end(self, stream: int, head: Sequence[Field] = ()) -> None:
-        """The answer is complete, and the stream's place is free. `head`: when it was all, instead of `on_head`."""
+        """The answer is complete; its place is free when everything that came is told.
+
+        `head`: when it was all, instead of `on_head`.
+        """
         ...
 
     def on_reset(self, stream: int, code: int) -> None:

@@ -107,28 +107,22 @@ class CallPushes:
 
     def send(self, new: NewCallPush) -> list[str]:
         """Begins to push a call to each target that can ring; returns the push ids, in the order of the targets."""
-        call = CallContent(
-            display_name=new.display_name,
-            display_number=new.display_number,
-            hunt_pilot_dn=new.hunt_pilot_dn,
-            ring_expires_at=new.ring_expires_at,
-        )
-        alerts = {_phone_of(one): one for one in new.alerts}
-        begun = []
-        for target in new.targets:
-            if self.can_ring(target):
-                content = Content(
-                    push_id="",
-                    purpose="call",
-                    call=call,
-                    extras=new.extras,
-                    user_id=new.user_id,
-                    registration_id=target.registration_id,
-                )
-                alert = alerts.get(_phone_of(target)) if target.kind == PUSHKIT else None
-                begun.append(self._made(content, target, new.notice_id, new.ring_expires_at, alert=alert))
+        begun = [self._call_to(target, new) for target in new.targets if self.can_ring(target)]
         self._begin(begun)
         return [ringing.id for ringing in begun]
+
+    def adopt(self, new: NewCallPush, push_ids: Sequence[str]) -> None:
+        """Another process has pushed it, or this one before it died, with a push id for each target.
+
+        Nothing is sent, but when the call is cancelled here, its phones are told.
+        """
+        for target, push_id in zip(new.targets, push_ids, strict=True):
+            if push_id not in self._ringing:
+                ringing = self._call_to(target, new, push_id)
+                ringing.outgoing = msgspec.structs.replace(ringing.outgoing, id=push_id)
+                ringing.push, ringing.is_out = None, True
+                self._ringing[push_id] = ringing
+                self._forget_later(ringing)
 
     def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
         """The call is over: no further attempts, and phones that may ring are told, and why.
@@ -176,6 +170,27 @@ class CallPushes:
             await asyncio.wait(late)
 
     # one push ---------------------------------------------------------------------------------------------------------
+
+    def _call_to(self, target: PushToken, new: NewCallPush, push_id: str = "") -> Ringing:
+        """A call to one phone. `push_id`: what the phone knows the call by, when it was told already."""
+        call = CallContent(
+            display_name=new.display_name,
+            display_number=new.display_number,
+            hunt_pilot_dn=new.hunt_pilot_dn,
+            ring_expires_at=new.ring_expires_at,
+        )
+        content = Content(
+            push_id=push_id,
+            purpose="call",
+            call=call,
+            extras=new.extras,
+            user_id=new.user_id,
+            registration_id=target.registration_id,
+        )
+        alert = None
+        if target.kind == PUSHKIT:
+            alert = next((one for one in new.alerts if _phone_of(one) == _phone_of(target)), None)
+        return self._made(content, target, new.notice_id, new.ring_expires_at, alert=alert)
 
     def _made(
         self,
