@@ -12,6 +12,7 @@ import itertools
 import os
 import sys
 
+import apsw
 import msgspec
 import uvloop
 
@@ -53,10 +54,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """How it stands. `waiting`: calls that are held; `written`: units so far."""
+    """How it stands. `waiting`: calls that are held; `written`: units so far.
+
+    `sqlite_megabytes`: what SQLite has of its memory, page caches above all, which fill up to 64 and 32 MB.
+    """
 
     waiting: int
     megabytes: float
+    sqlite_megabytes: float
     cpu_seconds: float
     written: int
 
@@ -144,7 +149,8 @@ async def _answer_questions(rooms: Rooms, writer: _Writer) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.readline():
         pid = os.getpid()
-        state = State(rooms.calls.wake_ups.count, resident_megabytes(pid), cpu_seconds(pid), writer.written)
+        sqlite = apsw.memory_used() / 1_000_000
+        state = State(rooms.calls.wake_ups.count, resident_megabytes(pid), sqlite, cpu_seconds(pid), writer.written)
         print(msgspec.json.encode(state).decode(), flush=True)
 
 
