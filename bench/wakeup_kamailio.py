@@ -14,12 +14,13 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
 from bench.figure import Figure
-from bench.wakeup_server import DOMAIN, State, Task, push_token
+from bench.wakeup_server import DOMAIN, Task, push_token
+from bench.wakeup_state import State
 from ringback.testing import ApnsDouble
 from ringback.testing.record import Received
 from tests.calls.kamailio import Kamailio
@@ -33,8 +34,36 @@ CPU_MILLISECONDS = 1.3
 _REGISTER_AGAIN_SECONDS = 0.5
 
 
+class _Run(NamedTuple):
+    """What came of all calls. `milliseconds`: CPU of the server a call."""
+
+    called: SippResult
+    pushes: int
+    milliseconds: float
+
+
 async def full_wakeup() -> list[Figure]:
-    """2,400 calls to phones that sleep, at 300 a second."""
+    """2,400 calls to phones that sleep, at 300 a second: to the reference, and to us."""
+    reference = await _run(is_reference=True)
+    ours = await _run(is_reference=False)
+    return [
+        Figure(
+            name="wakeup-answered", figure=ours.called.successful, unit="calls", target=CALLS,
+            reference=reference.called.successful,
+            detail=f"of {CALLS} at {CALLS_PER_SECOND}/s through a real Kamailio: INVITE, SUBSCRIBE, push, REGISTER"
+            f" {WAKE_AFTER_SECONDS} s later, NOTIFY, 302, 200; {ours.pushes} pushes,"
+            f" {ours.called.retransmissions} retransmissions of the caller{_failures(ours.called)}",
+        ),
+        Figure(
+            name="wakeup-cpu", figure=ours.milliseconds, unit="ms", target=CPU_MILLISECONDS, better="lower",
+            reference=reference.milliseconds,
+            detail="CPU of the application server a call, with its early media, its push to APNs over HTTP/2 and its"
+            " record on SQLite; the reference does as the first prototype: SIP alone, and the phones",
+        ),
+    ]  # fmt: skip
+
+
+async def _run(*, is_reference: bool) -> _Run:
     with tempfile.TemporaryDirectory(prefix="ringback-wakeup-") as name:
         folder = Path(name)
         for part in ("kamailio", "server"):
@@ -43,9 +72,13 @@ async def full_wakeup() -> list[Figure]:
         async with (
             ApnsDouble(folder / "apns") as apns,
             Kamailio.start(folder / "kamailio", [listen], port=port, domains=(DOMAIN,), workers=4) as proxy,
-            _server(_task(folder, listen, proxy.address, apns)) as server,
             sipp(folder, "phone", proxy.address, calls=CALLS + 1, rate=CALLS_PER_SECOND, trace=False) as phones,
             _sleeping_phones(proxy, phones.contact("phone")) as sleeping,
+            _server(
+                ["bench.wakeup_reference", listen, proxy.address, phones.contact("phone"), str(WAKE_AFTER_SECONDS)]
+                if is_reference
+                else ["bench.wakeup_server", _task(folder, listen, proxy.address, apns)]
+            ) as server,
         ):
             await proxy.until_server(listen, alive=True)
             apns.on_outcome(sleeping.pushed)
@@ -61,20 +94,7 @@ async def full_wakeup() -> list[Figure]:
                     break
                 await asyncio.sleep(0.1)
                 after = await server.state()
-    used = (after.cpu_seconds - before.cpu_seconds) * 1000 / CALLS
-    return [
-        Figure(
-            name="wakeup-answered", figure=called.successful, unit="calls", target=CALLS,
-            detail=f"of {CALLS} at {CALLS_PER_SECOND}/s through a real Kamailio: INVITE, SUBSCRIBE, push, REGISTER"
-            f" {WAKE_AFTER_SECONDS} s later, NOTIFY, 302, 200; {sleeping.pushes} pushes,"
-            f" {called.retransmissions} retransmissions of the caller{_failures(called)}",
-        ),
-        Figure(
-            name="wakeup-cpu", figure=used, unit="ms", target=CPU_MILLISECONDS, better="lower",
-            detail="CPU of the application server a call, with its early media, its push to APNs over HTTP/2 and its"
-            " record on SQLite",
-        ),
-    ]  # fmt: skip
+    return _Run(called, sleeping.pushes, (after.cpu_seconds - before.cpu_seconds) * 1000 / CALLS)
 
 
 def _failures(called: SippResult) -> str:
@@ -157,9 +177,9 @@ class _Server:
         return msgspec.json.decode(await self._process.stdout.readline(), type=State)
 
 
-def _task(folder: Path, listen: str, proxy: str, apns: ApnsDouble) -> Task:
+def _task(folder: Path, listen: str, proxy: str, apns: ApnsDouble) -> str:
     key = apns.key
-    return Task(
+    task = Task(
         folder=str(folder / "server"),
         subscribers=CALLS,
         listen=listen,
@@ -170,17 +190,18 @@ def _task(folder: Path, listen: str, proxy: str, apns: ApnsDouble) -> Task:
         team_id=key.team_id,
         key_file=str(key.file),
     )
+    return msgspec.json.encode(task).decode()
 
 
 @contextlib.asynccontextmanager
-async def _server(task: Task) -> AsyncIterator[_Server]:
+async def _server(module: list[str]) -> AsyncIterator[_Server]:
     """On the first core; everything else goes where there is room."""
 
     def pin() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.wakeup_server", msgspec.json.encode(task).decode(),
+        sys.executable, "-m", *module,
         cwd=Path(__file__).parents[1], preexec_fn=pin, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from bench.process import cpu_seconds
+from bench.wakeup_state import State
 from ringback.apps import push_credential_content
 from ringback.collector import calm_collector
 from ringback.directory import NewSubscriber
@@ -49,13 +50,6 @@ class Task(msgspec.Struct, frozen=True):
     key_id: str
     team_id: str
     key_file: str
-
-
-class State(msgspec.Struct, frozen=True):
-    """How it stands. `outcomes`: of the calls that are over, as the store has them."""
-
-    waiting: int
-    cpu_seconds: float
 
 
 def push_token(number: int) -> str:
