@@ -7,6 +7,7 @@ import base64
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +169,12 @@ class Scene:
     async def pushed(self, push_token: str, count: int = 1) -> list[Received]:
         """The pushes to a phone, as soon as they are so many."""
         return await self.apns.wait_for(count, push_token=push_token)
+
+    async def refused(self) -> dict[str, float]:
+        """The counters of refused messages, by reason: those of all tests of this process so far."""
+        text = await (await self.served.session.get(f"{self.served.internal}/metrics")).text()
+        found = re.findall(r'^ringback_sip_refused_total\{.*?reason="(\w+)".*?\} (\S+)$', text, re.MULTILINE)
+        return {reason: float(value) for reason, value in found}
 
     async def records(self, callee: str = f"bob@{DOMAIN}", count: int = 1) -> list[Record]:
         """The calls to a callee that are over, as soon as they are so many; never more."""

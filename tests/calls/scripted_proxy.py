@@ -27,12 +27,12 @@ def contact(number: int = 1, *, state: str = "active", expires: int = 60) -> str
     )
 
 
-def reginfo(*contacts: str, state: str = "full", version: int = 0) -> str:
+def reginfo(*contacts: str, state: str = "full", version: int = 0, aor: str = "sip:bob@example.com") -> str:
     """A document as Kamailio writes them."""
     said = "active" if any('state="active"' in one for one in contacts) else "terminated"
     return (
         f'<?xml version="1.0"?>\n<reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="{version}" state="{state}">'
-        f'<registration aor="sip:bob@example.com" id="r1" state="{said}">{"".join(contacts)}</registration></reginfo>'
+        f'<registration aor="{aor}" id="r1" state="{said}">{"".join(contacts)}</registration></reginfo>'
     )
 
 
@@ -123,6 +123,14 @@ class ScriptedProxy:
             fields.append(("Content-Type", "application/sdp"))
         self.send(f"INVITE {invited.uri} SIP/2.0", fields, offer)
 
+    def hang_up(self, invited: Invited, progress: Message, *, call_id: str = "") -> None:
+        """BYE in the early dialog of a 183."""
+        fields = invited.fields("BYE", to=progress.get("To"))
+        fields[0] = ("Via", f"{invited.via}bye")
+        fields[-2] = ("Call-ID", call_id or invited.call_id)
+        fields[-1] = ("CSeq", f"{invited.cseq + 1} BYE")
+        self.send(f"BYE {progress.get('Contact').strip('<>')} SIP/2.0", fields)
+
     def cancel(self, invited: Invited, *more: tuple[str, str]) -> None:
         """The caller hangs up."""
         self.send(f"CANCEL {invited.uri} SIP/2.0", [*invited.fields("CANCEL"), *more])
@@ -187,19 +195,21 @@ class ScriptedProxy:
             own.append(("Expires", request.get("Expires")))
         self.send(f"SIP/2.0 {status} Said", [*fields, *own])
 
-    def notify(self, watched: Watched, body: str = "", state: str = "active;expires=60") -> None:
-        """Sends the next NOTIFY of the subscription."""
+    def notify(
+        self, watched: Watched, body: str = "", state: str = "active;expires=60", *, event: str = "reg", tag: str = ""
+    ) -> None:
+        """Sends the next NOTIFY of the subscription; `tag`: as if from another dialog."""
         watched.cseq += 1
         target = watched.request.get("Contact").strip("<>")
         fields = [
             ("Via", f"SIP/2.0/UDP {self.peer.address};branch=z9hG4bKnotify{next(_numbers)}"),
             ("Max-Forwards", "70"),
-            ("From", watched.to),
+            ("From", watched.to.replace(watched.tag, tag or watched.tag)),
             ("To", watched.request.get("From")),
             ("Call-ID", watched.request.get("Call-ID")),
             ("CSeq", f"{watched.cseq} NOTIFY"),
             ("Contact", f"<sip:{self.peer.address}>"),
-            ("Event", "reg"),
+            ("Event", event),
             ("Subscription-State", state),
         ]
         if body:

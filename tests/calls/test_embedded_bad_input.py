@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -36,14 +35,6 @@ async def stranger() -> AsyncIterator[Peer]:
     """Somebody's socket."""
     async with Peer.start() as peer:
         yield peer
-
-
-async def refused(scene: EmbeddedScene) -> dict[str, float]:
-    """The counters of refused messages, by reason."""
-    served = scene.scene.served
-    text = await (await served.session.get(f"{served.internal}/metrics")).text()
-    found = re.findall(r'^ringback_sip_refused_total\{.*?reason="(\w+)".*?\} (\S+)$', text, re.MULTILINE)
-    return {reason: float(value) for reason, value in found}
 
 
 def message(method: str, *lines: str, uri: str = f"sip:{DOMAIN}", via: str = "") -> bytes:
@@ -118,18 +109,18 @@ async def test_a_forged_cancel_ends_no_call(scene: EmbeddedScene, alice: Scripte
     async with scene.phone("bob") as bob:
         await bob.register()
         assert contacts(await call.answer(302)) == [bob.contact]
-    assert (await refused(scene))["unmatched_cancel"] >= 1
+    assert (await scene.scene.refused())["unmatched_cancel"] >= 1
 
 
 async def test_a_flood_from_one_address_is_not_answered_and_moves_nothing(scene: EmbeddedScene, stranger: Peer) -> None:
-    before = (await refused(scene)).get("rate", 0)
+    before = (await scene.scene.refused()).get("rate", 0)
     for number in range(1000):
         via = f"Via: SIP/2.0/UDP {stranger.address};branch=z9hG4bKflood{number}"
         stranger.send(message("INVITE", *WHO, f"CSeq: {number} INVITE", uri=f"sip:{BOB}", via=via), scene.place)
     await stranger.expect(401)
 
     async def many_were_dropped() -> bool:
-        return (await refused(scene)).get("rate", 0) - before >= 100
+        return (await scene.scene.refused()).get("rate", 0) - before >= 100
 
     await until(many_were_dropped)
     assert scene.scene.apns.received == []

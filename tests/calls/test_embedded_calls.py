@@ -354,6 +354,18 @@ async def test_only_push_leaves_the_others_out(scene: EmbeddedScene, alice: Scri
         assert contacts(await call.answer(302)) == [mobile.contact]
 
 
+async def test_a_register_that_was_overtaken_takes_no_call(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
+    (token,) = await scene.account("bob", phones=1, mobile_push_enable="only_push")
+    async with scene.phone("bob") as mobile:
+        assert (await mobile.register(cseq=20)).status == 200
+        call = await alice.call(BOB)
+        await scene.scene.pushed(token)
+        late = f'<sip:bob@127.0.0.1:1>;+sip.instance="{mobile.instance}"'
+        assert (await mobile.register(contact=late, cseq=7)).status == 500
+        assert (await mobile.register(cseq=21)).status == 200
+        assert contacts(await call.final()) == [mobile.contact]
+
+
 async def test_only_push_does_not_fall_back(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
     await scene.account("bob", phones=1, mobile_push_enable="only_push", mobile_push_expiry=1)
     async with registered(scene, "bob"):

@@ -67,8 +67,10 @@ async def test_nothing_is_told_or_kept_without_a_proof(scene: EmbeddedScene, bob
     (challenge,) = refused.all("WWW-Authenticate")
     assert "algorithm=MD5" in challenge
     assert f'realm="{DOMAIN}"' in challenge
+    before = (await scene.scene.refused()).get("wrong_password", 0)
     async with scene.phone("bob", "wrong") as stranger:
         assert (await stranger.register()).status == 401
+    assert (await scene.scene.refused())["wrong_password"] == before + 1, "and no challenge is counted"
     assert await asked(bob) == []
 
 
@@ -94,11 +96,13 @@ async def test_who_is_not_there_is_answered_as_a_wrong_password_is(scene: Embedd
 
 
 async def test_a_register_for_somebody_else_is_refused(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
+    before = (await scene.scene.refused()).get("not_yours", 0)
     async with scene.phone("eve") as eve:
         answer = await eve.request(
             "REGISTER", f"sip:{DOMAIN}", {"Contact": f"<{eve.contact}>"}, to=f"<sip:bob@{DOMAIN}>", user="eve"
         )
     assert answer.status == 403
+    assert (await scene.scene.refused())["not_yours"] == before + 1
     assert await asked(bob) == []
 
 

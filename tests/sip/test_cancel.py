@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.protocols.sip.message import Request
 from ringback.sip import SipEndpoint, Timers
 from tests.sip.conftest import SHORT, MakeEndpoint, MakePeer
 from tests.sip.peers import Handler, UdpPeer, until, write
@@ -172,7 +173,12 @@ async def test_reliable_answers_wait_for_each_other_and_a_2xx_for_them(
     handler, _, peer = await ring(make_endpoint, peer_of, "Require: 100rel")
     incoming = handler.requests[0]
     pracks = []
-    incoming.on_confirmed = pracks.append
+
+    def heard(prack: Request) -> bytes:
+        pracks.append(prack)
+        return b"v=2"
+
+    incoming.on_confirmed = heard
     assert incoming.respond_reliably(183, body=b"v=0", content_type="application/sdp")
     assert incoming.respond_reliably(180)
     assert incoming.respond(200, body=b"v=1", content_type="application/sdp")
@@ -182,7 +188,7 @@ async def test_reliable_answers_wait_for_each_other_and_a_2xx_for_them(
     dialog = f"<sip:bob@example.org>;tag={incoming.to_tag}"
     rseq = int(first.headers.get("RSeq") or 0)
     peer.send(write("PRACK", f"RAck: {rseq} 1 INVITE", branch="z9hG4bKp1", number=2, to=dialog, port=peer.port))
-    await peer.response(200)
+    assert (await peer.response(200)).body == b"v=2", "the answer to what the PRACK offers"
     second = await peer.response(180)
     assert second.headers.get("RSeq") == str(rseq + 1)
     final = await peer.response(200)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ringback.protocols.sip.uri import SipUri
     from ringback.sip import IncomingRequest, Notification, SipAddress, SipPassword, Subscription, Subscriptions
 
-ALLOW = ("Allow", "INVITE, ACK, CANCEL, PRACK, OPTIONS, NOTIFY")
+ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, NOTIFY")
 SUBSCRIPTION_SLACK_SECONDS = 10
 """A subscription outlives the ring time a little, so that it is we who end it."""
 _NOT_ESCAPED = "@[]:-_.!~*'()&=+$,;?/"
@@ -97,12 +97,15 @@ class ApplicationServer:
         """A new request."""
         request = incoming.request
         if not self._is_proxy(incoming.source):
+            incoming.count("stranger")
             incoming.dismiss(403)
         elif request.method == "NOTIFY":
             if self._subscriptions is None or not self._subscriptions.handles(incoming):
                 incoming.respond(481)
         elif request.method == "INVITE":
             self._on_invite(incoming)
+        elif request.method == "BYE" and incoming.hangs_up():
+            return
         elif request.to_tag is not None or request.method in _IN_DIALOG:
             incoming.respond(481)
         else:

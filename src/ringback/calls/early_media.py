@@ -38,25 +38,40 @@ _latest = Gauge(
 class EarlyMediaStream:
     """Early media of one call. `body`: the answer to its offer, or our offer when it made none."""
 
-    __slots__ = ("_open", "_stream", "body")
+    __slots__ = ("_early_media", "_open", "_stream", "body")
 
-    def __init__(
-        self, body: bytes, start: Callable[[sdp.Audio], RtpStream | None], stop: Callable[[RtpStream], None]
-    ) -> None:
+    def __init__(self, early_media: EarlyMedia, body: bytes, start: Callable[[sdp.Audio], RtpStream | None]) -> None:
         self.body = body
-        self._open: tuple[Callable[[sdp.Audio], RtpStream | None], Callable[[RtpStream], None]] | None = (start, stop)
+        self._early_media = early_media
+        self._open: Callable[[sdp.Audio], RtpStream | None] | None = start
         self._stream: RtpStream | None = None
 
     def play(self, audio: sdp.Audio | None) -> None:
         """Begins to send to where the caller listens: the answer to our offer; once, and not after `stop`."""
         if self._open is not None and self._stream is None and audio is not None:
-            self._stream = self._open[0](audio)
+            self._stream = self._open(audio)
+
+    def move(self, offer: bytes, *, refused: bool = False) -> bytes:
+        """A new offer of a caller whose first one was answered: plays to where it listens now; what it is answered.
+
+        With nothing when the offer cannot be read. `refused`: it may not listen there.
+        """
+        body, audio = self._early_media.answer_again(offer, self.body, refused=refused)
+        if body and self._open is not None:
+            self.body = body
+            self._pause()
+            self.play(audio)
+        return body
 
     def stop(self) -> None:
         """No further packets."""
-        if self._open is not None and self._stream is not None:
-            self._open[1](self._stream)
-        self._open = self._stream = None
+        self._pause()
+        self._open = None
+
+    def _pause(self) -> None:
+        if self._stream is not None:
+            self._early_media.pump.stop(self._stream)
+        self._stream = None
 
 
 class EarlyMedia:
@@ -110,16 +125,24 @@ class EarlyMedia:
         """
         if not self._has_room:
             return None
-        host: str | None = self._own
-        if self._is_everywhere:  # which of our addresses the caller sees, depends on where it is
-            described = sdp.audio_of(offer)
-            host = self._own_towards(described.remote[0]) if described is not None and described.remote else None
+        host = self._host_for(offer)
         answer = sdp.answer_to_offer(offer, host, self._port, self._session_id()) if host is not None else None
         if answer is None or answer.remote is None or not self._reaches(answer.remote[0]):
             return None
         made = self._made(answer.body, prompt, loop)
-        made.play(sdp.Audio(answer.codec, answer.payload_type, answer.remote, "recvonly"))
+        made.play(_heard(answer))
         return made
+
+    def answer_again(self, offer: bytes, before: bytes, *, refused: bool) -> tuple[bytes, sdp.Audio | None]:
+        """The answer to a new offer of a session, and whom to play to. `before`: the answer to the one before."""
+        number, version = sdp.origin_of(before)
+        host = self._host_for(offer)
+        answer = None
+        if host is not None and not refused:
+            answer = sdp.answer_to_offer(offer, host, self._port, number, version=version + 1)
+        if answer is None:
+            return sdp.refusal_of_offer(offer, host or self._own, number, version=version + 1), None
+        return answer.body, _heard(answer)
 
     def offer(self, prompt: str | None, *, loop: bool | None) -> EarlyMediaStream | None:
         """An offer for a caller that made none; `play` is to be told the answer.
@@ -154,7 +177,14 @@ class EarlyMedia:
             self.pump.start(stream)
             return stream
 
-        return EarlyMediaStream(body, start, self.pump.stop)
+        return EarlyMediaStream(self, body, start)
+
+    def _host_for(self, offer: bytes) -> str | None:
+        """Our address; where we have every one, that which the caller sees, None when there is no way to it."""
+        if not self._is_everywhere:
+            return self._own
+        described = sdp.audio_of(offer)
+        return self._own_towards(described.remote[0]) if described is not None and described.remote else None
 
     def _session_id(self) -> int:
         return int.from_bytes(self._randomness.bytes(4), "big")
@@ -185,3 +215,10 @@ class EarlyMedia:
         _packets.labels("lost").inc(self.pump.lost - lost)
         _latest.set(self.pump.take_latest())
         self._figures = asyncio.get_running_loop().call_later(FIGURES_SECONDS, self._show)
+
+
+def _heard(answer: sdp.EarlyMediaAnswer) -> sdp.Audio | None:
+    """Where the caller listens; None when it does not want to."""
+    if answer.remote is None:
+        return None
+    return sdp.Audio(answer.codec, answer.payload_type, answer.remote, "recvonly")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ringback.sip import IncomingRequest, SipAddress
     from ringback.store import Store, Tx
 
-ALLOW = ("Allow", "INVITE, ACK, CANCEL, PRACK, OPTIONS, REGISTER")
+ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, REGISTER")
 ANSWERS = (
     "INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "BYE", "INFO", "UPDATE", "REFER", "NOTIFY", "MESSAGE", "PUBLISH",
 )  # fmt: skip
@@ -126,6 +126,8 @@ class EmbeddedServer:
             incoming.dismiss(200, headers=[ALLOW, ("Accept", "application/sdp"), ("Supported", "100rel")])
         elif method == "SUBSCRIBE":
             incoming.dismiss(489)
+        elif method == "BYE" and incoming.hangs_up():
+            return
         elif incoming.request.to_tag is not None or method in _IN_DIALOG:
             incoming.dismiss(481)
         else:
@@ -181,6 +183,7 @@ class EmbeddedServer:
             if credential is None:
                 return
             if (credential.username, credential.domain) != (uri.username, uri.host):
+                incoming.count("not_yours")
                 incoming.dismiss(403, "Not Your Address")
             elif self._closing:
                 incoming.dismiss(503, headers=[RETRY_AFTER])

@@ -12,7 +12,7 @@ from ringback.calls.invited import RETRY_AFTER, InvitedCall
 from ringback.calls.model import Outcome
 from ringback.calls.plans import plan_of
 from ringback.calls.purrs import PARAMETER as PURR
-from ringback.calls.redirect_contacts import come_back_uri, contact_values, is_sent_to_a_phone, merged
+from ringback.calls.redirect_contacts import come_back_uri, contact_values, in_order, is_sent_to_a_phone, merged
 from ringback.errors import RingbackError
 
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ class HeldCall(InvitedCall):
         if self._live is None:
             self._fresh = merged(fresh, self._fresh)  # the look-up is under way
             return
+        fresh = in_order(fresh, self._bindings)
+        if not fresh:
+            return
         for binding in fresh:
             self._live.registered(instance=binding.instance, contact=binding.contact)
         if self._over:
@@ -97,6 +100,7 @@ class HeldCall(InvitedCall):
         decided_by = callee.decided_by.get("mobile_push_enable", "built in")
         self._plan = plan_of(preference, registered_were_tried=self._recent.registered_were_tried)
         live.note("preference", mobile_push_enable=preference, decided_by=decided_by)
+        self._fresh = in_order(self._fresh, self._bindings)
         for binding in self._fresh:
             live.registered(instance=binding.instance, contact=binding.contact)
         if callee.disabled:
@@ -143,7 +147,7 @@ class HeldCall(InvitedCall):
         if self._bindings and self._plan.falls_back:
             self._deflect("registered before")
         else:
-            self._answer(480, Outcome.TIMEOUT, f"no phone registered within {self._waits:g} s")
+            self._answer_timeout()
 
     def _deflect(self, callee_is: str) -> None:
         """The caller is sent to the phones: those that were woken first, and the others where they count."""

@@ -58,8 +58,8 @@ class InvitedCall:
     """One call that waits. Whatever ends it first has ended it; what comes after that changes nothing."""
 
     __slots__ = (
-        "_asked", "_desk", "_final", "_incoming", "_live", "_over", "_plan", "_pushed", "_recent", "_started",
-        "_stop_progress", "_then", "_waits", "due", "tick",
+        "_asked", "_caller_waits", "_desk", "_final", "_incoming", "_live", "_over", "_plan", "_pushed", "_recent",
+        "_started", "_stop_progress", "_then", "_waits", "due", "tick",
     )  # fmt: skip
     mode: Mode
 
@@ -70,6 +70,8 @@ class InvitedCall:
         self._recent = recent
         self._started = desk.now()
         self._waits = float(desk.wake_seconds)
+        self._caller_waits: int | None = incoming.request.expires
+        """Seconds, where the INVITE says it: Expires (RFC 3261 §13.3.1)."""
         self._plan = NEVER
         self._live: LiveCall | None = None
         self._then: Callable[[], None] | None = None
@@ -101,6 +103,8 @@ class InvitedCall:
         asked = self._asked
         if reach is not None:
             self._waits = float(asked.seconds or reach.callee.mobile_push_expiry or self._desk.wake_seconds)
+            if self._caller_waits is not None:
+                self._waits = min(self._waits, max(1.0, self._caller_waits))
         live = self._desk.waking.begin(asked.new_call(self.mode, reach, self._waits))
         self._live = live
         if self._final is not None:  # it ended during the look-up
@@ -150,6 +154,11 @@ class InvitedCall:
     def _timed_out(self) -> None:
         """The ring time is over."""
         raise NotImplementedError
+
+    def _answer_timeout(self) -> None:
+        """Nobody has come: 480, or 487 where it was the caller who did not want to wait any longer (§13.3.1)."""
+        status = 487 if self._caller_waits is not None and self._caller_waits <= self._waits else 480
+        self._answer(status, Outcome.TIMEOUT, f"no phone registered within {self._waits:g} s")
 
     def _leave(self) -> None:
         """The end of the call is known; the server is told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ringback.protocols.sip.sdp import audio_of
@@ -28,6 +29,10 @@ class Stream(Protocol):
 
     def play(self, audio: Audio | None) -> None:
         """The caller has answered our offer."""
+        ...
+
+    def move(self, offer: bytes, *, refused: bool = False) -> bytes:
+        """The caller has made a new offer; what it is answered, b"" when it cannot be read. `refused`: not there."""
         ...
 
     def stop(self) -> None:
@@ -78,16 +83,28 @@ class CallProgress:
         if request.body:
             if not _has_sdp(request) or not self._may_listen(incoming, request.body):
                 return None
-            return self._playing.begin(request.body, prompt, loop=loop)
+            stream = self._playing.begin(request.body, prompt, loop=loop)
+            if stream is not None and incoming.takes_reliable:
+                incoming.on_confirmed = partial(self._moved, stream, incoming)
+            return stream
         if not incoming.takes_reliable:
             return None
         stream = self._playing.offer(prompt, loop=loop)
         if stream is not None:
-            incoming.on_confirmed = lambda prack: stream.play(self._answer_in(prack, incoming))
+            incoming.on_confirmed = partial(self._answered, stream, incoming)
         return stream
 
-    def _answer_in(self, prack: Request, incoming: IncomingRequest) -> Audio | None:
-        return audio_of(prack.body) if _has_sdp(prack) and self._may_listen(incoming, prack.body) else None
+    def _answered(self, stream: Stream, incoming: IncomingRequest, prack: Request) -> bytes:
+        """The caller answers our offer."""
+        listens = _has_sdp(prack) and self._may_listen(incoming, prack.body)
+        stream.play(audio_of(prack.body) if listens else None)
+        return b""
+
+    def _moved(self, stream: Stream, incoming: IncomingRequest, prack: Request) -> bytes:
+        """The caller, whose offer was answered, makes another one, which its 200 answers (RFC 3262 §5)."""
+        if not _has_sdp(prack):
+            return b""
+        return stream.move(prack.body, refused=not self._may_listen(incoming, prack.body))
 
     def _may_listen(self, incoming: IncomingRequest, description: bytes) -> bool:
         caller = incoming.source.host

@@ -25,6 +25,11 @@ def merged(new: Iterable[Binding], old: Iterable[Binding]) -> list[Binding]:
     return found + [one for one in old if one.contact not in contacts and (one.instance, one.reg_id) not in instances]
 
 
+def in_order(new: Iterable[Binding], old: Iterable[Binding]) -> list[Binding]:
+    """`new` bindings without those whose REGISTER was overtaken by that of an `old` one: it is refused (§10.3)."""
+    return [one for one in new if not any(_is_overtaken(one, other) for other in old)]
+
+
 def contact_values(
     bindings: Sequence[Binding],
     *,
@@ -74,6 +79,11 @@ def come_back_uri(request_uri: str) -> str:
     if THEN_PUSH in uri.parameters or uri.scheme == "tel" or uri.headers:
         return ""
     return f"{uri};{THEN_PUSH}=push"
+
+
+def _is_overtaken(one: Binding, other: Binding) -> bool:
+    same_phone = one.instance is not None and (one.instance, one.reg_id) == (other.instance, other.reg_id)
+    return one.call_id == other.call_id and one.cseq < other.cseq and (same_phone or one.contact == other.contact)
 
 
 def _own_q(binding: Binding) -> float:

@@ -91,6 +91,7 @@ class Registrar:
         if credential is None:
             return
         if (credential.username, credential.domain) != (username, domain):
+            incoming.count("not_yours")
             raise RegisterRefused(403, "Not Your Address")
         asked = read_registration(incoming.request, domain, self._lifetimes)
         _refuse_own_address(asked, incoming)

@@ -39,6 +39,8 @@ class SipProof:
         verdict = await self._digests.check(
             answer, method=request.method, uri=request.uri, realm=realm, address=address, domain=domain
         )
+        if verdict.outcome in {"challenge", "exhausted"}:
+            incoming.count("wrong_password")
         if verdict.outcome == "exhausted":
             incoming.dismiss(403, "Too Many Wrong Passwords")
             return None

@@ -9,6 +9,7 @@ any time, and whatever ends the call first has ended it.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ringback.calls.invited import RETRY_AFTER, InvitedCall
@@ -19,6 +20,7 @@ from ringback.calls.watched_contacts import WatchedContacts
 from ringback.errors import RingbackError
 from ringback.protocols.sip.message import SipMalformed
 from ringback.protocols.sip.reginfo import parse_reginfo
+from ringback.protocols.sip.uri import parse_uri
 from ringback.sip import SipTimeout, SipUnreachable, SubscriptionRefused
 
 if TYPE_CHECKING:
@@ -139,10 +141,14 @@ class WaitingCall(InvitedCall):
             self._wait_at_most(min(BLIND_SECONDS, self._left()), self._deflect_blindly)
 
     def _notified(self, notification: Notification) -> None:
-        """The proxy tells of the callee's contacts: perhaps before it answers the SUBSCRIBE."""
+        """The proxy tells of the callee's contacts: perhaps before it answers the SUBSCRIBE. Raises SipMalformed."""
         if self._over:
             return
-        newest = self._take(notification)
+        try:
+            newest = self._take(notification)
+        except SipMalformed as error:
+            self._live_call.note("notified of nothing that can be read", reason=error.reason[:100])
+            raise
         if self._pushed and newest is not None:
             self._deflect("registered", newest)
             return
@@ -160,12 +166,9 @@ class WaitingCall(InvitedCall):
         if not notification.body.strip():
             self._contacts.take_nothing()
             return None
-        try:
-            info = parse_reginfo(notification.body)
-        except SipMalformed as error:
-            self._live_call.note("notified of nothing that can be read", reason=str(error)[:100])
-            return None
-        return self._contacts.take(info.contacts, full=info.state == "full", now=self._desk.now())
+        info = parse_reginfo(notification.body)
+        contacts = [contact for contact in info.contacts if _is_of(contact.aor, self._asked.username)]
+        return self._contacts.take(contacts, full=info.state == "full", now=self._desk.now())
 
     # waking -----------------------------------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class WaitingCall(InvitedCall):
         if self._contacts.active and self._plan.falls_back:
             self._deflect("registered before", None)
         else:
-            self._answer(480, Outcome.TIMEOUT, f"no phone registered within {self._waits:g} s")
+            self._answer_timeout()
 
     def _deflect_blindly(self) -> None:
         self._deflect("not known", None)
@@ -226,3 +229,15 @@ class WaitingCall(InvitedCall):
         if self._subscription is not None:
             self._desk.spawn(self._subscription.end())
         self._desk.left(self)
+
+
+@lru_cache(maxsize=1024)
+def _is_of(address_of_record: str, username: str) -> bool:
+    """Whether contacts of that address are the callee's: a document may tell of others as well (RFC 3680 §5).
+
+    By the name alone, in any case, since a domain has other names and addresses. Those that say no address are.
+    """
+    try:
+        return not address_of_record or parse_uri(address_of_record).username.lower() == username.lower()
+    except SipMalformed:
+        return False

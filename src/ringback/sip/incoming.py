@@ -13,6 +13,7 @@ from ringback.protocols.sip.transactions import ServerInvite, ServerRequest, Sta
 from ringback.sip.model import SipAddress
 
 if TYPE_CHECKING:
+    from ringback.sip.counters import Reason
     from ringback.sip.needs import Flow, Peer
     from ringback.sip.server import Server
 
@@ -68,13 +69,13 @@ class IncomingRequest:
         self.local = flow.local
         self.to_tag = request.to_tag or server.new_tag()
         self.cancel_reason = ""
-        """INVITE: what Reason said in the CANCEL (RFC 3326); known when `on_cancel` is called."""
+        """INVITE: what Reason said in the CANCEL or BYE (RFC 3326); known when `on_cancel` is called."""
         self.on_cancel: Callable[[], None] | None = None
-        """INVITE: the caller has gone; 200 to the CANCEL and 487 to the INVITE were sent."""
+        """INVITE: the caller has gone; 200 to the CANCEL or BYE, and 487 to the INVITE, were sent."""
         self.on_acknowledged: Callable[[bool], None] | None = None
         """INVITE: the ACK to the final answer came (True), or did not come in time (False)."""
-        self.on_confirmed: Callable[[Request], None] | None = None
-        """INVITE: a PRACK came, which may carry an answer to our offer."""
+        self.on_confirmed: Callable[[Request], bytes] | None = None
+        """INVITE: a PRACK came, which may carry an answer to our offer, or a new offer: returns the SDP that answers it."""
         self.on_unheard: Callable[[], None] | None = None
         """INVITE: nobody confirmed a reliable answer; 504 was sent. `on_cancel` is called where this is None."""
         self.promptly = False
@@ -136,6 +137,19 @@ class IncomingRequest:
             return False
         self._machine.abandon()
         self._server.dismiss(self, status, reason, headers)
+        return True
+
+    def count(self, reason: Reason) -> None:
+        """Says why it is refused, for the figures of this endpoint."""
+        self._server.counters.refuse(reason)
+
+    def hangs_up(self) -> bool:
+        """A BYE: ends the INVITE that its tags name, which rings (RFC 3261 §15), and is answered. False: none does."""
+        invite = self._server.ringing(self.request)
+        if invite is None:
+            return False
+        self.respond(200)
+        invite.cancelled(", ".join(self.request.headers.lines("Reason")))
         return True
 
     def respond_reliably(
@@ -233,20 +247,21 @@ class IncomingRequest:
                 told(True)
 
     def cancelled(self, reason: str = "") -> None:
-        """A CANCEL came and was answered. `reason`: its Reason."""
+        """A CANCEL or BYE came and was answered. `reason`: its Reason."""
         self.cancel_reason = reason
         is_stranger = self.promptly and not self.was_answered
         told = self.on_cancel
         if (self.dismiss(487) if is_stranger else self.respond(487)) and told is not None:
             told()
 
-    def confirmed(self, prack: Request, rack: RAck) -> bool:
-        """A PRACK came. False when there is nothing that it confirms."""
+    def confirmed(self, prack: IncomingRequest, rack: RAck) -> bool:
+        """A PRACK came, and is answered. False when there is nothing that it confirms."""
         if self._reliable is None or not self._reliable.answers.confirmed(rack):
             return False
         self._server.wheel.place(self._reliable)
-        if self.on_confirmed is not None:
-            self.on_confirmed(prack)
+        body = self.on_confirmed(prack.request) if self.on_confirmed is not None else b""
+        prack.respond(200, body=body, content_type="application/sdp" if body else None)
+        # What waited for the PRACK may be sent now.
         while not self.is_over and (answer := self._reliable.next()) is not None:
             if answer[0] < 200:
                 self._answer_reliably(answer)

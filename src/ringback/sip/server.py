@@ -76,6 +76,8 @@ class Server:
         self._known: dict[Key, IncomingRequest] = {}
         self._unanswered: dict[Key, IncomingRequest] = {}
         self._answered: dict[Key, IncomingRequest] = {}
+        self._ringing: dict[str, IncomingRequest] = {}
+        """INVITEs that wait for their final answer, by our tag."""
         self._dismissed: dict[Key, bytes] = {}
         self._replies = Replies(wheel, timers.patience / 32)
 
@@ -160,9 +162,8 @@ class Server:
             return
         incoming = IncomingRequest(self, prack, flow, peer, source, now=self.now())
         self._remember(incoming, key, None)
-        # The answer goes first: what waited for the PRACK may be sent while it is looked at.
-        incoming.respond(200)
-        invite.confirmed(prack, rack)
+        if not invite.confirmed(incoming, rack):
+            incoming.respond(481)
 
     def _on_new(self, request: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
         merged = merged_key(request)
@@ -278,6 +279,14 @@ class Server:
             if len(self._dismissed) > _MOST_DISMISSED:
                 del self._dismissed[next(iter(self._dismissed))]
 
+    def ringing(self, bye: Request) -> IncomingRequest | None:
+        """The INVITE whose early dialog this request is within."""
+        invite = self._ringing.get(bye.to_tag or "")
+        if invite is None:
+            return None
+        asked = invite.request
+        return invite if (asked.call_id, asked.from_tag) == (bye.call_id, bye.from_tag) else None
+
     # -- for transactions -------------------------------------------------------------------------------------------
 
     def new_tag(self) -> str:
@@ -367,6 +376,7 @@ class Server:
         if merged is not None and self._unanswered.get(merged) is incoming:
             del self._unanswered[merged]
             if incoming.request.method == "INVITE":
+                del self._ringing[incoming.to_tag]
                 self.calls -= 1
 
     def _remember(self, incoming: IncomingRequest, key: Key, merged: Key | None) -> None:
@@ -375,6 +385,7 @@ class Server:
         if merged is not None:
             self._unanswered[merged] = incoming
             if incoming.request.method == "INVITE":
+                self._ringing[incoming.to_tag] = incoming
                 self.calls += 1
         self.wheel.place(incoming)
 

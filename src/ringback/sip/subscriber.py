@@ -12,6 +12,7 @@ from ringback.protocols.sip.message import Request, Response
 from ringback.protocols.sip.subscription import Notification, Phase, Subscriber
 from ringback.protocols.sip.transactions import NEVER
 from ringback.sip.authenticated import Authenticator, SipPassword
+from ringback.sip.counters import Reason
 from ringback.sip.endpoint import SipEndpoint
 from ringback.sip.incoming import IncomingRequest
 from ringback.sip.model import SipAddress, SipFailure, SipUnreachable
@@ -21,6 +22,7 @@ _ACCEPTS: Final = {"reg": "application/reginfo+xml"}
 _ENDED: Final = 481
 _MOST_AUTHENTICATORS: Final = 100
 _MOST_ASKED: Final = 4
+_COUNTED: Final[dict[int, Reason]] = {481: "unmatched_notify", 489: "event", 500: "out_of_order"}
 _USER: Final = "ringback"
 
 
@@ -116,14 +118,20 @@ class Subscription:
         try:
             judged = self._machine.notified(incoming.request, self._subscriptions.now())
         except SipMalformed as malformed:
+            incoming.count("malformed")
             incoming.respond(400, malformed.reason)
             return
-        if judged.status == 500:
-            self._subscriptions.endpoint.counters.refuse("out_of_order")
-        incoming.respond(judged.status, headers=judged.headers)
+        if judged.status in _COUNTED:
+            incoming.count(_COUNTED[judged.status])
         self._subscriptions.moved(self)
-        if judged.told is not None:
-            self._on_notify(judged.told)
+        try:
+            if judged.told is not None:
+                self._on_notify(judged.told)
+        except SipMalformed as malformed:
+            incoming.count("unreadable")
+            incoming.respond(400, malformed.reason)
+        else:
+            incoming.respond(judged.status, headers=judged.headers)
 
     def forgotten(self) -> None:
         """It is not known any more: NOTIFYs get 481."""
@@ -205,8 +213,9 @@ class Subscriptions:
 
         target: the URI that is watched. With credentials, From is their user at the target's domain. NOTIFYs count only
         from the addresses of `to`, and from networks that the endpoint trusts. It is refreshed by itself; an end that
-        is not ours is told as a notification "terminated". Raises SubscriptionRefused, SipTimeout and SipUnreachable;
-        when it is cancelled nothing remains.
+        is not ours is told as a notification "terminated". `on_notify` may raise SipMalformed for a body that it cannot
+        read: the NOTIFY is answered 400. Raises SubscriptionRefused, SipTimeout and SipUnreachable; when it is
+        cancelled nothing remains.
         """
         host = _domain_of(target) if credentials is not None else ""
         user = credentials.username if credentials is not None else _USER

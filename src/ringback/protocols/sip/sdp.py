@@ -86,12 +86,14 @@ class _Session(msgspec.Struct):
     direction: str = "sendrecv"
 
 
-def answer_to_offer(offer: bytes | None, host: str, port: int, session_id: int) -> EarlyMediaAnswer | None:
+def answer_to_offer(
+    offer: bytes | None, host: str, port: int, session_id: int, *, version: int | None = None
+) -> EarlyMediaAnswer | None:
     """Our answer: the first stream of G.711 taken, all others refused with port 0 (§6).
 
-    host, port: where we would receive; an IP address. None when there is no offer, when it cannot be read, or when
-    neither codec is in it. To an INVITE without an offer one is made by `offer`, in a reliable 183 (RFC 3261 §13.2.1);
-    `audio_of` the PRACK then says where to send to.
+    host, port: where we would receive; an IP address. version: of the session, when it had an answer already. None when
+    there is no offer, when it cannot be read, or when neither codec is in it. To an INVITE without an offer one is made
+    by `offer`, in a reliable 183 (RFC 3261 §13.2.1); `audio_of` the PRACK then says where to send to.
     """
     session = _read(offer)
     chosen, picked = _first_audio(session) if session is not None else (None, None)
@@ -99,7 +101,7 @@ def answer_to_offer(offer: bytes | None, host: str, port: int, session_id: int) 
         return None
     number, codec = picked
     heard = chosen.direction or session.direction
-    lines = _head(host, session_id, session.times)
+    lines = _head(host, session_id, session.times, version)
     for stream in session.streams:
         if stream is chosen:
             lines += [f"m=audio {port} {stream.profile} {number}", f"a=rtpmap:{number} {codec}/8000"]
@@ -108,6 +110,21 @@ def answer_to_offer(offer: bytes | None, host: str, port: int, session_id: int) 
             lines.append(f"m={stream.media} 0 {stream.profile} {' '.join(stream.formats)}")
     remote = _remote(chosen) if heard in {"sendrecv", "recvonly"} else None
     return EarlyMediaAnswer(_written(lines), codec, int(number), remote)
+
+
+def refusal_of_offer(offer: bytes, host: str, session_id: int, *, version: int) -> bytes:
+    """The answer that takes none of its streams (§6), b"" when the offer cannot be read."""
+    session = _read(offer)
+    if session is None:
+        return b""
+    refused = [f"m={stream.media} 0 {stream.profile} {' '.join(stream.formats)}" for stream in session.streams]
+    return _written(_head(host, session_id, session.times, version) + refused)
+
+
+def origin_of(description: bytes) -> tuple[int, int]:
+    """Number and version of a session that we described (RFC 4566 §5.2)."""
+    _, number, version, *_ = description.partition(b"o=")[2].split(None, 3)
+    return int(number), int(version)
 
 
 def offer(host: str, port: int, session_id: int, *, direction: str = "sendrecv") -> bytes:
@@ -200,9 +217,9 @@ def _attribute(value: str, session: _Session) -> None:
         stream.mappings[mapping[1]] = mapping[2].upper()
 
 
-def _head(host: str, session_id: int, times: str) -> list[str]:
+def _head(host: str, session_id: int, times: str, version: int | None = None) -> list[str]:
     place = f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
-    return ["v=0", f"o=- {session_id} {session_id} {place}", "s=-", f"c={place}", f"t={times}"]
+    return ["v=0", f"o=- {session_id} {version or session_id} {place}", "s=-", f"c={place}", f"t={times}"]
 
 
 def _written(lines: list[str]) -> bytes:
