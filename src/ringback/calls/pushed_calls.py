@@ -20,7 +20,10 @@ _MOST_REMEMBERED = 50_000
 
 
 class PushedCall(msgspec.Struct, frozen=True):
-    """What a call was pushed with. `call_record_id`: its record when it came first. `is_here`: by this process."""
+    """What a call was pushed with. `call_record_id`: its record when it came first.
+
+    `is_here`: the lane of this process knows these pushes, its own or adopted ones.
+    """
 
     call_record_id: str
     deadline_at: int

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
-from ringback.cli.new_password import json_option
+from ringback.cli.options import json_option
 from ringback.cli.sip_preferences import preference_lines, preference_options, said_preferences
 
 _apps = click.option("--app", "apps", multiple=True, help="An app whose phones calls may wake; may be repeated.")

@@ -7,7 +7,6 @@ from typing import Any
 import click
 import msgspec
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
 ask_option = click.option(
     "--ask-password", is_flag=True, help="Type the password; otherwise one is made and printed once."
 )

@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
-from ringback.cli.new_password import ask_option, asked, json_option, print_password
+from ringback.cli.new_password import ask_option, asked, print_password
+from ringback.cli.options import json_option
 from ringback.cli.sip_preferences import preference_lines, preference_options, said_preferences
 
 _PAGE = 200

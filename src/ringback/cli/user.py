@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from ringback.cli.installation import operating_system_user, run_command
-from ringback.cli.new_password import ask_option, asked, json_option, print_password
+from ringback.cli.new_password import ask_option, asked, print_password
+from ringback.cli.options import json_option
 
 _PAGE = 200
 

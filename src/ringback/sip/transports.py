@@ -20,13 +20,18 @@ _LOOK_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 1.0
 
 
-@lru_cache(maxsize=1024)
 def address_of(transport: Transport, peer: Peer | None) -> SipAddress:
-    """The address of a socket, one object for all that comes from there. IPv4 within IPv6 is shown as IPv4."""
+    """The address of a socket. IPv4 within IPv6 is shown as IPv4."""
     if not peer:
         return SipAddress(transport, "", 0)
     host = str(peer[0])
     return SipAddress(transport, host[7:] if host.startswith("::ffff:") and "." in host else host, int(peer[1]))
+
+
+@lru_cache(maxsize=1024)
+def _sender(peer: Peer) -> tuple[Peer, SipAddress]:
+    """The same two objects for all datagrams from there: a held call keeps them, and most come from a few proxies."""
+    return peer, address_of("udp", peer)
 
 
 class UdpFlow(asyncio.DatagramProtocol):
@@ -38,8 +43,6 @@ class UdpFlow(asyncio.DatagramProtocol):
         self._owner = owner
         self._transport: asyncio.DatagramTransport | None = None
         self.local = SipAddress("udp", "", 0)
-        self._last_peer: Peer = ()
-        self._last_source = self.local
 
     @property
     def is_closed(self) -> bool:
@@ -56,9 +59,8 @@ class UdpFlow(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Peer) -> None:
         """One datagram."""
-        if addr != self._last_peer:  # else the same objects: a held call keeps them, and most calls come from one proxy
-            self._last_peer, self._last_source = addr, address_of("udp", addr)
-        self._owner.on_data(data, self, self._last_peer, self._last_source)
+        peer, source = _sender(addr)
+        self._owner.on_data(data, self, peer, source)
 
     def error_received(self, exc: Exception) -> None:
         """Somebody's port is closed (ICMP). Which of our messages it was is not said, so timers find out."""
