@@ -75,7 +75,7 @@ class IncomingRequest:
         self.on_acknowledged: Callable[[bool], None] | None = None
         """INVITE: the ACK to the final answer came (True), or did not come in time (False)."""
         self.on_confirmed: Callable[[Request], bytes] | None = None
-        """INVITE: a PRACK came. It may carry an answer to our offer, or a new offer: returns the SDP that answers it."""
+        """INVITE: a PRACK came. It may answer our offer, or make a new one: returns the SDP that answers that."""
         self.on_unheard: Callable[[], None] | None = None
         """INVITE: nobody confirmed a reliable answer; 504 was sent. `on_cancel` is called where this is None."""
         self.promptly = False
