@@ -79,6 +79,7 @@ async def test_the_provider_is_given_what_the_push_token_is_now(room: Room) -> N
         (Reaction(Verdict.FAILED, "PayloadTooLarge", 413, meaning="too long"), "PayloadTooLarge: too long", True),
         (Reaction(Verdict.SUSPECT, "DeviceTokenNotForTopic", 400), "DeviceTokenNotForTopic", True),
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "BadDeviceToken", 400), "BadDeviceToken", False),
+        (Reaction(Verdict.OTHER_ENVIRONMENT, "BadDeviceToken", 400), "BadDeviceToken", True),
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410, unregistered_at=2 * 10**12), "Unregistered", False),
         # The app has told it again since.
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410, unregistered_at=5), "Unregistered", True),

@@ -31,7 +31,8 @@ class Verdict(StrEnum):
     DELETE_PUSH_TOKEN = "DELETE_PUSH_TOKEN"  # noqa: S105 - no secret
     """Failed; the push token is dead."""
     OTHER_ENVIRONMENT = "OTHER_ENVIRONMENT"
-    """APNs does not know the push token here; it may in its other environment. `ApnsProvider` asks there by itself."""
+    """APNs does not know the push token here; it may in its other environment, where `ApnsProvider` asks by itself.
+    Failed where that one is not reached; the push token stays."""
     RETRY = "RETRY"
     """Another attempt may succeed, not before `retry_after_seconds` where there is one."""
     NEW_PROVIDER_TOKEN = "NEW_PROVIDER_TOKEN"  # noqa: S105 - no secret
