@@ -180,6 +180,7 @@ def result_of(reaction: Reaction, push: OutgoingPush) -> Result:
             return RetryLater(
                 sentence,
                 after_seconds=reaction.retry_after_seconds,
+                leave_alone_seconds=reaction.retry_after_seconds if reaction.stops_all else None,
                 destination_is_well=_is_about_the_phone(reaction, push),
                 note=effect,
             )
