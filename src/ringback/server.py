@@ -30,6 +30,7 @@ from ringback.audit import AuditLog, AuditReader
 from ringback.audit import api as audit_api
 from ringback.callbacks import Announcer, CallbackChannel, CallbacksService
 from ringback.callbacks import api as callbacks_api
+from ringback.calls import ConsideredPushTokens
 from ringback.calls import api as calls_api
 from ringback.devices import DeadPushTokens, DeviceLimits, DevicesService, OutsideIdentities, UdsDevices, api_uds
 from ringback.devices import api as devices_api
@@ -159,7 +160,7 @@ def wire(installation: Installation) -> Rooms:
         **source,
     )
     callbacks = CallbacksService(vault=vault, apps=apps, access=access, audit=audit, way_out=egress, **source)
-    tracing = Tracing(access=access)
+    tracing = Tracing(access=access, calls=ConsideredPushTokens())
     calls = wire_calls(
         installation,
         directory=sip_directory,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ringback.apps import CredentialDesk, LiveCredentials, PushCredentials
 from ringback.destinations import Network
-from ringback.egress import Egress
+from ringback.egress import CONNECTIONS_PER_HOST, Egress
 from ringback.http2 import Backend, PoolLimits
 from ringback.outbox import Outbox
 from ringback.push import (
@@ -26,6 +26,7 @@ from ringback.push import (
     Pushes,
     PushTokens,
     WebPushProvider,
+    provider_tls,
 )
 from ringback.settings_checks import parse_networks, parse_ports
 
@@ -78,7 +79,7 @@ def wire_push(installation: Installation, *, events: Events, audit: AuditLog, ou
     provider_tokens = ProviderTokens(store=store, vault=vault, **source)
     makers = ProviderMakers(urls=_urls(settings), tokens=provider_tokens, pools=_pools(settings), **source)
     apns, fcm = makers.apns(live), makers.fcm(live)
-    web_push_egress = guarded_egress(settings, per_host=WEB_PUSHES_PER_HOST)
+    web_push_egress = guarded_egress(settings, per_host=WEB_PUSHES_PER_HOST, ca_file=settings.push_ca_file)
     local = LocalProvider(store=store, **source)
     providers: dict[str, Any] = {
         "apns": apns,
@@ -119,13 +120,15 @@ def wire_push(installation: Installation, *, events: Events, audit: AuditLog, ou
     )
 
 
-def guarded_egress(settings: Settings, *, per_host: int | None = None) -> Egress:
-    """A way out, as the settings limit it. `per_host`: connections to one host at a time."""
+def guarded_egress(settings: Settings, *, per_host: int = CONNECTIONS_PER_HOST, ca_file: str = "") -> Egress:
+    """A way out, as the settings limit it.
+
+    `per_host`: connections to one host at a time. `ca_file`: whom to trust beside the system's authorities.
+    """
     allow: list[Network] = parse_networks(settings.egress_allow, "RINGBACK_EGRESS_ALLOW")
     ports = parse_ports("RINGBACK_EGRESS_PORTS", settings.egress_ports)
-    if per_host is None:
-        return Egress(allow=allow, ports=ports, proxy=settings.egress_proxy)
-    return Egress(allow=allow, ports=ports, proxy=settings.egress_proxy, per_host=per_host)
+    tls = provider_tls(ca_file) if ca_file else None
+    return Egress(allow=allow, ports=ports, proxy=settings.egress_proxy, tls=tls, per_host=per_host)
 
 
 def _urls(settings: Settings) -> ProviderUrls:

@@ -116,7 +116,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Where service accounts get access tokens; their own `token_uri` is not believed."),
     ] = "https://oauth2.googleapis.com/token"  # noqa: S105 - a URL
     push_ca_file: Annotated[
-        str, msgspec.Meta(description="PEM certificates that push providers are trusted by, beside the system's.")
+        str,
+        msgspec.Meta(description="PEM certificates that APNs, FCM and Web Push are trusted by, beside the system's."),
     ] = ""
     push_proxy: Annotated[
         str, msgspec.Meta(description="http://HOST:PORT of a CONNECT proxy to APNs and FCM; empty = none.")

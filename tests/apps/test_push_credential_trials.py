@@ -59,6 +59,15 @@ async def test_apns_takes_the_key_because_it_only_complains_of_the_push_token(
     assert received.topic == providers.bundle_id
 
 
+async def test_a_key_that_apns_takes_is_good_where_the_other_environment_is_not_reached(
+    served: Served, providers: Providers
+) -> None:
+    await providers.apns_sandbox.close()
+    await ask(served, "PUT", "/apns", apns_of(providers))
+    answer = await ask(served, "POST", "/apns/try")
+    assert (answer.body["accepted"], answer.body["httpStatus"]) == (True, 400)
+
+
 @pytest.mark.parametrize("environment", ["development", "production"])
 async def test_apns_is_asked_in_the_environment_of_the_credential_first(
     served: Served, providers: Providers, environment: str

@@ -15,7 +15,7 @@ from ringback.store import Tx
 from tests.calls.suspending import ALICE, CALLS, WAKEUPS, Proxy
 from tests.calls.waking import until
 from tests.peers.server import basic
-from tests.served import Answer
+from tests.served import Answer, Login
 
 
 async def test_a_proxy_has_a_phone_woken(proxy: Proxy, phone: Phone) -> None:
@@ -66,6 +66,39 @@ async def test_the_same_call_is_one_wake_up(proxy: Proxy, phone: Phone) -> None:
     )
     assert len(mail) == 1
     assert (await proxy.wake("call-2")).body["wakeupId"] != first["wakeupId"]
+
+
+async def test_a_push_of_a_call_leads_to_the_call_and_to_who_was_considered(proxy: Proxy, phone: Phone) -> None:
+    assert phone.state.activation_id
+    asleep = TokenOwner("bank", "alice", "sleeping-phone")
+
+    async def register(tx: Tx) -> None:
+        await proxy.served.rooms.push.tokens.register(tx, asleep, "hms", "hms-1")
+
+    await proxy.served.installation.store.write(register)
+    wakeup = (await proxy.wake()).body
+    [push] = wakeup["pushes"]
+    await proxy.settled()
+    await proxy.ask("DELETE", wakeup["wakeupId"])
+    await proxy.settled()
+
+    async def why(auth: Login | None = None) -> Answer:
+        return await proxy.served.call("GET", f"/api/v1/pushes/{push['pushId']}", auth=auth)
+
+    trace = (await why()).body
+    assert (trace["noticeId"], trace["userId"]) == (None, "alice")
+    assert (trace["subjectKind"], trace["subjectId"]) == ("call", wakeup["wakeupId"])
+    considered = {one["kind"]: (one["used"], one["reason"], one["pushId"]) for one in trace["considered"]}
+    call = (await proxy.call(trace["subjectId"])).body
+    assert considered == {one["kind"]: (one["used"], one["reason"], one["pushId"]) for one in call["considered"]}
+    assert considered["local"] == (True, None, push["pushId"])
+    used, reason, _ = considered["hms"]
+    assert not used
+    assert reason
+    assert trace["pushes"] == call["pushes"]
+    assert len(trace["pushes"]) == 2, "the call, and that it is over"
+    _, shop = await proxy.served.new_tenant("shop")
+    assert (await why(shop)).status == 404
 
 
 @pytest.mark.parametrize(("reason", "outcome"), [("cancelled", "CANCELLED"), ("answered_elsewhere",) * 2])

@@ -48,17 +48,46 @@ def test_a_few_failures_are_no_news(destinations: Destinations, caplog: pytest.L
     assert not caplog.records
 
 
+def test_each_failure_leaves_half_of_the_places(destinations: Destinations) -> None:
+    free = []
+    for _ in range(5):
+        destinations.note("apns:bank", RetryLater("no answer in time"))
+        free.append(destinations.left("apns:bank"))
+    assert free[:2] == [4, 2]
+    assert free[2:] == [0, 0, 0], "the circuit is open"
+
+
+def test_what_fails_together_leaves_one_place(clock: ManualClock) -> None:
+    destinations = Destinations(Plug("push", OneByOne(Recording(), None), 1_024, 4_096), clock)
+    for _ in range(1_024):
+        destinations.enter("apns:bank")
+    for failed in range(1, 1_025):
+        destinations.note("apns:bank", AWAY)
+        destinations.leave("apns:bank")
+        assert destinations.left("apns:bank") == (failed == 1_024)
+
+
+def test_one_that_is_left_alone_gets_one_attempt_after_the_pause(
+    destinations: Destinations, clock: ManualClock
+) -> None:
+    destinations.note("apns:bank", RetryLater("the credential is refused", leave_alone_seconds=60))
+    assert destinations.left("apns:bank") == 0
+    clock.advance(60)
+    assert destinations.left("apns:bank") == 1
+
+
 def test_places_come_back_one_with_each_success(destinations: Destinations) -> None:
     for _ in range(8):
         destinations.enter("apns:bank")
-    destinations.note("apns:bank", RetryLater("no answer in time"))
+    for _ in range(2):
+        destinations.note("apns:bank", RetryLater("no answer in time"))
     free = []
-    for _ in range(7):
+    for _ in range(6):
         destinations.note("apns:bank", Delivered())
         opened = destinations.leave("apns:bank")
         free.append(destinations.left("apns:bank"))
         assert opened == (free[-1] > 0)
-    assert free == [0, 0, 0, 1, 3, 5, 7]
+    assert free == [0, 0, 0, 2, 4, 6]
     for _ in range(6):
         destinations.enter("apns:bank")
     destinations.note("apns:bank", RetryLater("no answer in time"))
@@ -66,11 +95,13 @@ def test_places_come_back_one_with_each_success(destinations: Destinations) -> N
     assert destinations.left("apns:bank") == 0
 
 
-def test_one_that_recovers_is_filled_without_waiting_to_be_looked_at(destinations: Destinations) -> None:
-    destinations.enter("apns:bank")
-    destinations.note("apns:bank", AWAY)
-    assert destinations.leave("apns:bank")
-    destinations.enter("apns:bank")
-    destinations.note("apns:bank", Delivered())
-    assert destinations.leave("apns:bank")
-    assert destinations.left("apns:bank") == 2
+def test_one_that_recovers_is_filled_without_waiting_to_be_looked_at(
+    destinations: Destinations, clock: ManualClock
+) -> None:
+    destinations.note("apns:bank", RetryLater("no answer", leave_alone_seconds=5))
+    clock.advance(5)
+    for free in (2, 3):
+        destinations.enter("apns:bank")
+        destinations.note("apns:bank", Delivered())
+        assert destinations.leave("apns:bank")
+        assert destinations.left("apns:bank") == free

@@ -264,6 +264,29 @@ async def test_a_failing_destination_is_tried_one_at_a_time(store: Store, clock:
     assert most_after_failure == 1
 
 
+async def test_one_that_is_not_answered_again_and_again_holds_up_nobody(store: Store, clock: ManualClock) -> None:
+    silent, hanging = "", asyncio.Event()
+
+    async def deliver(delivery: Delivery) -> Result:
+        if delivery.id != silent:
+            return Delivered()
+        if delivery.attempts > 1:
+            hanging.set()
+            await asyncio.sleep(60)
+        return RetryLater("no answer")
+
+    outbox = make_outbox(store, clock, OutboxLimits(poll_seconds=0.02, attempt_seconds=60, drain_seconds=0.1))
+    outbox.register_channel("test", Recording(deliver), per_destination=8)
+    silent = await enqueue(store, outbox)
+    async with running(outbox):
+        await until(lambda: _attempted(store, 1))
+        clock.advance(10)
+        await hanging.wait()
+        for _ in range(20):
+            await enqueue(store, outbox)
+        await until(lambda: _count(store, "DONE", 20), seconds=20)
+
+
 async def test_stopping_waits_for_what_is_under_way(store: Store, clock: ManualClock) -> None:
     began = asyncio.Event()
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ringback.http2 import PoolLimits
+from ringback.outbox import GiveUp
 from ringback.push.apns import ApnsProvider
+from ringback.push.channel import result_of
 from ringback.push.content import Content, LiveActivity
 from ringback.push.pools import load_certificate
 from ringback.push.provider_tokens import APNS_LEAST_MS, ApnsTokens
@@ -102,6 +104,27 @@ async def test_a_push_token_of_neither(double: ApnsDouble, sandbox: ApnsDouble, 
     reaction = await provider.send(push_to())
     assert (reaction.verdict, reaction.reason) == (Verdict.DELETE_PUSH_TOKEN, "BadDeviceToken")
     assert (len(double.received), len(sandbox.received)) == (1, 1)
+
+
+async def test_a_push_token_that_apns_does_not_know_is_not_tried_again_where_the_other_environment_is_not_reached(
+    double: ApnsDouble, sandbox: ApnsDouble, provider: ApnsProvider, source: Source
+) -> None:
+    await sandbox.close()
+    double.always(reject("BadDeviceToken"))
+    push = push_to()
+    reaction = await provider.send(push)
+    assert (reaction.verdict, reaction.reason, reaction.status) == (Verdict.OTHER_ENVIRONMENT, "BadDeviceToken", 400)
+    assert reaction.meaning.startswith("APNs does not know the push token, and the other environment was not reached: ")
+    assert isinstance(result_of(reaction, push), GiveUp)
+    assert source.reports == []
+
+
+async def test_one_that_may_have_arrived_in_the_other_environment_is_tried_again(
+    double: ApnsDouble, sandbox: ApnsDouble, provider: ApnsProvider
+) -> None:
+    double.always(reject("BadDeviceToken"))
+    sandbox.always(reset(2))
+    assert (await provider.send(push_to())).verdict is Verdict.UNKNOWN
 
 
 async def test_what_the_other_environment_says_counts(

@@ -87,6 +87,13 @@ async def test_it_is_tried_again_from_memory_under_the_same_id(room: Room) -> No
     assert (await room.push(push_id)).status == "DELIVERED"
 
 
+async def test_a_quota_that_is_used_up_is_waited_for_while_it_rings(room: Room) -> None:
+    room.fcm.say(Reaction(Verdict.RETRY, "QUOTA_EXCEEDED", 429, retry_after_seconds=0.3, stops_all=True), DELIVERED)
+    (push_id,) = room.calls.send(call(room, await room.token("fcm")))
+    await room.calls.idle()
+    assert await room.attempts(push_id) == [(1, "FAILED", "QUOTA_EXCEEDED"), (2, "DELIVERED", None)]
+
+
 async def test_never_after_the_ring_time(room: Room) -> None:
     async def too_late(_: OutgoingPush) -> Reaction:
         room.clock.advance(RING_MS / 1000)

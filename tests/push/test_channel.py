@@ -79,6 +79,7 @@ async def test_the_provider_is_given_what_the_push_token_is_now(room: Room) -> N
         (Reaction(Verdict.FAILED, "PayloadTooLarge", 413, meaning="too long"), "PayloadTooLarge: too long", True),
         (Reaction(Verdict.SUSPECT, "DeviceTokenNotForTopic", 400), "DeviceTokenNotForTopic", True),
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "BadDeviceToken", 400), "BadDeviceToken", False),
+        (Reaction(Verdict.OTHER_ENVIRONMENT, "BadDeviceToken", 400), "BadDeviceToken", True),
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410, unregistered_at=2 * 10**12), "Unregistered", False),
         # The app has told it again since.
         (Reaction(Verdict.DELETE_PUSH_TOKEN, "Unregistered", 410, unregistered_at=5), "Unregistered", True),
@@ -120,6 +121,21 @@ async def test_a_provider_may_ask_for_patience(room: Room) -> None:
     assert len(room.fcm.got) == 1
     room.clock.advance(1)
     await room.ended(push_id)
+
+
+async def test_where_the_quota_of_the_project_is_used_up_all_its_pushes_wait(room: Room) -> None:
+    quota = Reaction(Verdict.RETRY, "QUOTA_EXCEEDED", 429, retry_after_seconds=60, stops_all=True)
+    room.fcm.say(quota, DELIVERED)
+    token = await room.token("fcm")
+    first = await room.queue(token)
+    await room.attempted(first, 1)
+    others = [await room.queue(token) for _ in range(5)]
+    assert (await room.ended(await room.queue(await room.token()))).status == "DELIVERED"
+    room.clock.advance(59)
+    await asyncio.sleep(0.1)
+    assert len(room.fcm.got) == 1
+    room.clock.advance(1)
+    assert {(await room.ended(one)).status for one in (first, *others)} == {"DELIVERED"}
 
 
 async def test_nothing_is_sent_again_after_the_deadline(room: Room) -> None:

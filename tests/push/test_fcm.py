@@ -116,6 +116,7 @@ async def test_quota_of_the_project(folder: Path, sqlite: Store) -> None:
         reactions = [await provider.send(push_to(TOKEN, kind="fcm")) for _ in range(7)]
     assert [reaction.verdict for reaction in reactions] == [Verdict.DELIVERED] * 5 + [Verdict.RETRY] * 2
     assert all(0 < (reaction.retry_after_seconds or 0) <= 75 for reaction in reactions[5:])
+    assert [reaction.stops_all for reaction in reactions] == [False] * 5 + [True] * 2
 
 
 async def test_a_push_that_no_provider_would_take(double: FcmDouble, provider: FcmProvider, source: Source) -> None:

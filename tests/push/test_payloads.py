@@ -119,6 +119,21 @@ def test_a_silent_push_wakes_the_app_and_shows_nothing() -> None:
     assert json.loads(web_push_payload(SILENT))["silent"] is True
 
 
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_badge_of_zero_takes_the_badge_away_whoever_carries_it(*, silent: bool) -> None:
+    content = Content(push_id="p", title="Read", badge=0, silent=silent)
+    assert _apns(content)["aps"]["badge"] == 0
+    apart = (
+        json.loads(web_push_payload(content)),
+        _opened(_apns(content, encryption=ENCRYPTION)["data"]),
+        _opened(_fcm(content, encryption=ENCRYPTION)["data"]["body"]),
+        _opened(json.loads(local_payload(content, encryption=ENCRYPTION))["data"]),
+    )
+    assert [(one["badge"], one.get("silent")) for one in apart] == [(0, True if silent else None)] * 4
+    if not silent:
+        assert _fcm(content)["android"]["notification"]["notification_count"] == 0
+
+
 def test_texts_that_the_app_has_are_named_by_their_keys() -> None:
     content = Content(push_id="p", title_loc_key="T", title_loc_args=("1",), body_loc_key="B", body_loc_args=("2", "3"))
     assert _apns(content)["aps"]["alert"] == {

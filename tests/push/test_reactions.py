@@ -134,6 +134,29 @@ def test_pauses_of_fcm() -> None:
     assert fcm_reaction(404, {b"retry-after": b"7"}, b"", NOW).retry_after_seconds is None
 
 
+def test_a_quota_of_the_project_stops_all_and_that_of_a_phone_only_its_pushes() -> None:
+    quota = {"@type": FCM_ERROR, "errorCode": "QUOTA_EXCEEDED"}
+
+    def failure(*violations: object) -> dict[str, object]:
+        return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
+
+    def info(consumer: object) -> dict[str, object]:
+        return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "metadata": {"consumer": consumer}}
+
+    def stops_all(*details: object, status: int = 429) -> bool:
+        return fcm_reaction(status, {}, fcm_body("RESOURCE_EXHAUSTED", *details), NOW).stops_all
+
+    assert stops_all()
+    assert stops_all(info("projects/1234"))
+    assert stops_all(quota, info("projects/1234"))
+    assert stops_all(quota, failure({"subject": "project:1234"}))
+    assert not stops_all(quota)
+    assert not stops_all(quota, failure({"subject": "device:eXample"}, {"subject": 3}, {}, 4), info(None), 5)
+    assert not stops_all(quota, {**failure(), "violations": 3}, {**info(""), "metadata": []})
+    assert not stops_all(info("projects/1234"), status=503)
+    assert not fcm_reaction(429, {}, b"", NOW).stops_all
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"[]", b"<html>", b'{"error":3}', b'{"error":{"details":3}}', b'{"error":{"details":[[]]}}']
 )

@@ -226,6 +226,7 @@ async def test_the_quota_is_filled_up_every_minute(fcm: FcmDouble, sender: Sende
     reply = await sender.send({"token": "a"})
     assert (reply.status, reply.word, reply.headers["retry-after"]) == (429, "RESOURCE_EXHAUSTED", "45")
     assert reply.detail["errorCode"] == "QUOTA_EXCEEDED"
+    assert reply.document["error"]["details"][1]["violations"][0]["subject"] == "project:ringback-test"
     clock.advance(45)
     assert (await sender.send({"token": "a"})).status == 200
 

@@ -17,7 +17,9 @@ from click.testing import CliRunner
 from ringback.cli import ringback
 from ringback.testing import APNS_PREFIXES, FCM_PREFIXES, Behaviour, Received, is_encrypted, title_of
 from tests.house.source import ROOT
+from tests.journeys.phones import Bank
 from tests.peers.node import node
+from tests.served import Served
 
 PATIENCE = 60
 FREE_PORTS = ("--apns-port", "0", "--apns-sandbox-port", "0", "--fcm-port", "0", "--web-push-port", "0")
@@ -93,6 +95,24 @@ async def test_in_json_it_says_what_is_needed_and_then_each_push(tmp_path: Path)
         ]
         assert [push["encrypted"] for push in told] == [False, True, False, False, False]
         assert told[1]["payload"] == {"aps": {}, "data": JWE}
+
+
+async def test_a_server_with_the_settings_that_it_prints_reaches_its_web_push_service(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with providers(tmp_path / "providers", "--json") as process:
+        ready = json.loads(await _line(process))
+        settings = {name.removeprefix("RINGBACK_").lower(): value for name, value in ready["settings"].items()}
+        async with Served.start(tmp_path, sqlite_url, **settings) as served:
+            credential = {"subject": "mailto:bank@example.com"}
+            await served.call("PUT", "/api/v1/apps/bank/push-credentials/webpush", credential, auth=served.admin)
+            bank = Bank.of_served(served)
+            browser = bank.phone(await bank.enrol("alice"))
+            await browser.register_push("webpush", json.dumps(ready["webPush"]["subscription"]))
+            message = {"userId": "alice", "title": "Hello", "message": "News"}
+            assert (await bank.call("POST", "/v2/messages/send", message)).status == 200
+            told = json.loads(await _line(process))
+    assert (told["provider"], told["status"], told["title"]) == ("webpush", 201, "Hello")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

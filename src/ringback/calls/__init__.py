@@ -11,7 +11,7 @@ waited for. What lies above the core speaks SIP, or is told of calls over HTTP b
   `kamailio`
 - embedded: `embedded` takes calls, `held` is one, `redirect_contacts`, `push_rate`, `sip_proof`; the registrar:
   `registrar`, `register_request`, `bindings`, `binding_refresh`, `push_services`, `purrs`
-- over HTTP: `push_only`, `by_notification`; what people read: `records`, `showing`
+- over HTTP: `push_only`, `by_notification`; what people read: `records`, `considered`, `showing`
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ringback.calls.application_server import ApplicationServer, ApplicationServ
 from ringback.calls.binding_refresh import BindingRefresh
 from ringback.calls.bindings import Bindings
 from ringback.calls.by_notification import ByNotification
+from ringback.calls.considered import ConsideredPushTokens
 from ringback.calls.early_media import EarlyMedia
 from ringback.calls.embedded import ANSWERS, EmbeddedServer, EmbeddedSettings
 from ringback.calls.ending import Ending
@@ -62,6 +63,7 @@ __all__ = [
     "CallRecords",
     "CallsWanted",
     "Considered",
+    "ConsideredPushTokens",
     "EarlyMedia",
     "EmbeddedServer",
     "EmbeddedSettings",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ringback.messages.campaigns import Campaigns
 from ringback.messages.choosing import ends_of
 from ringback.messages.inbox import Inbox
-from ringback.messages.model import Notice
+from ringback.messages.model import Considered, Notice
 from ringback.messages.model_tracing import PushesWanted, Sending
 from ringback.messages.schema_campaigns import NewCampaign, UserIds
 from ringback.messages.schema_campaigns import detail_of as campaign_detail
@@ -26,6 +26,7 @@ from ringback.messages.tracing import Tracing
 
 __all__ = [
     "Campaigns",
+    "Considered",
     "Inbox",
     "LocalStreams",
     "MessageSending",

@@ -39,11 +39,15 @@ class Sending(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """All that is known of one notice, as far as the principal may know it; of an old push there is only the push."""
+    """All that is known of one notice, or of one call, as far as the principal may know it.
+
+    Of a push that belongs to neither, and of an old one, there is only the push. `call_record_id`: of the call.
+    """
 
     notice: NoticeRow | None
     considered: tuple[Considered, ...]
     sendings: tuple[Sending, ...]
+    call_record_id: str | None = None
 
 
 class PushesWanted(msgspec.Struct, frozen=True):

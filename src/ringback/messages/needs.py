@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringback.devices import MacTokenCheck, MacTokenOutcome, PushTarget, Registration
-    from ringback.messages.model import Notice, Told
+    from ringback.messages.model import Considered, Notice, Told
     from ringback.principal import Principal
     from ringback.push import NewPush
 
@@ -48,6 +48,14 @@ class Telling(Protocol):
 
     async def tell(self, tx: Tx, notice: Notice) -> Told:
         """Writes a push for each push token, and a notice that says why."""
+        ...
+
+
+class Calls(Protocol):
+    """Who knows what calls were pushed with; the `calls` room does."""
+
+    async def considered_for(self, tx: Tx, call_record_id: str) -> list[Considered] | None:
+        """Each push token of the callee, used or not, and why; None when there is no such call."""
         ...
 
 

@@ -28,9 +28,9 @@ def show_trace(trace: Trace) -> PushTrace:
             notice_id=None,
             user_id=push.user_id,
             subject_kind="operation" if push.operation_id else "call",
-            subject_id=push.operation_id,
+            subject_id=push.operation_id or trace.call_record_id,
             timestamp_created=push.created_at,
-            considered=[],
+            considered=[_considered(one) for one in trace.considered],
             pushes=[show_push(one) for one in trace.sendings],
         )
     return PushTrace(

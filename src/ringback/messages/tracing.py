@@ -16,7 +16,7 @@ from ringback.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ringback.messages.needs import AppAccess
+    from ringback.messages.needs import AppAccess, Calls
     from ringback.principal import Principal
 
 WALKED_AT_MOST = 1000
@@ -35,11 +35,12 @@ _considered = msgspec.json.Decoder(list[Considered]).decode
 class Tracing:
     """Units of work that only read. `reach`: the apps that may be known of, or None for all."""
 
-    def __init__(self, *, access: AppAccess) -> None:
+    def __init__(self, *, access: AppAccess, calls: Calls) -> None:
         self._access = access
+        self._calls = calls
 
     async def of_push(self, tx: Tx, principal: Principal, any_id: str) -> Trace:
-        """What came of a notice, or of the notice that a push belongs to. Raises PushNotFound."""
+        """What came of a notice, or of the notice or the call that a push belongs to. Raises PushNotFound."""
         return await self.trace(tx, await self._access.reach_of(tx, principal), any_id)
 
     async def trace(self, tx: Tx, reach: frozenset[str] | None, any_id: str) -> Trace:
@@ -58,7 +59,7 @@ class Tracing:
             return (await self._traces(tx, reach, [notice]))[0]
         if push is None or not _is_known(reach, [push.app_id]):
             raise PushNotFound
-        return Trace(None, (), tuple(await _sendings(tx, [push])))
+        return await self._of_call(tx, reach, push)
 
     async def of_message(self, tx: Tx, principal: Principal, message_id: str) -> Trace:
         """What came of a message. Raises PushNotFound."""
@@ -101,6 +102,14 @@ class Tracing:
         """What became of the pushes that belong together by this id, of a call for instance; oldest first."""
         pushes = await tx.all(queries.traced_pushes, _encode([notice_id]).decode())
         return await _sendings(tx, [push for push in pushes if _is_known(reach, [push.app_id])])
+
+    async def _of_call(self, tx: Tx, reach: frozenset[str] | None, push: TracedPush) -> Trace:
+        """What came of the call that a push of no notice belongs to, or of the push alone."""
+        considered = None if push.notice_id is None else await self._calls.considered_for(tx, push.notice_id)
+        if push.notice_id is None or considered is None:
+            return Trace(None, (), tuple(await _sendings(tx, [push])))
+        known = tuple(one for one in considered if _is_known(reach, [one.app_id]))
+        return Trace(None, known, tuple(await self.sendings_of(tx, reach, push.notice_id)), push.notice_id)
 
     @staticmethod
     async def _traces(tx: Tx, reach: frozenset[str] | None, notices: Sequence[NoticeRow]) -> list[Trace]:

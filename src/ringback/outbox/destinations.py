@@ -13,8 +13,9 @@ from ringback.outbox.plug import Plug
 
 logger = logging.getLogger(__name__)
 
-# A destination that failed gets one place, and one more with each success, until it has all: a network that was too
-# much for it would be so again. More failing destinations than this are forgotten.
+# A failure leaves a destination half of its places, so that a slow answer now and then holds up nobody else, and few
+# failures one; each success gives one back: a network that was too much for it would be so again. More failing
+# destinations than this are forgotten.
 _FAILING_LIMIT = 1_000
 # Whoever reads the log is told of a destination that is left alone when that begins, and from time to time after it.
 _TELL_AGAIN_MS = 3_600_000
@@ -29,8 +30,8 @@ class _Failing(msgspec.Struct):
     `places`: how many attempts at a time it is trusted with; `told_at`: when the log last said that it fails.
     """
 
+    places: int
     failures: int = 0
-    places: int = 1
     open_until: int = 0
     told_at: int | None = None
 
@@ -82,15 +83,16 @@ class Destinations:
             return
         if destination not in self._failing and len(self._failing) >= _FAILING_LIMIT:
             self._failing.clear()
-        failing = self._failing.setdefault(destination, _Failing())
+        failing = self._failing.setdefault(destination, _Failing(self._plug.per_destination))
         failing.failures += 1
-        failing.places = 1
+        failing.places = max(1, failing.places // 2)
         pause = result.leave_alone_seconds
         if pause is None:
             circuit = self._plug.circuit
             if circuit is None or failing.failures < circuit.failures:
                 return
             pause = circuit.pause_seconds
+        failing.places = 1
         now = self._clock.now_ms()
         failing.open_until = now + round(pause * 1000)
         self._tell(destination, failing, result.reason, pause, now)

@@ -40,7 +40,7 @@ from ringback.push.makers import ProviderMakers, ProviderUrls
 from ringback.push.model import LocalPush, NewPush, Push
 from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
 from ringback.push.payloads import unusable_extra
-from ringback.push.pools import PoolSettings
+from ringback.push.pools import PoolSettings, provider_tls
 from ringback.push.provider_tokens import ProviderTokens
 from ringback.push.service import CHANNELS, Pushes
 from ringback.push.tokens import PushTokens
@@ -94,6 +94,7 @@ __all__ = [
     "farewell_content",
     "from_secret",
     "kind_of",
+    "provider_tls",
     "uncompressed_point",
     "unusable_extra",
     "wake_channel",

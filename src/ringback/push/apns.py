@@ -81,7 +81,8 @@ class ApnsProvider:
         """One attempt; the same push may come again, and has the same `apns-id` then.
 
         A push token that APNs does not know is tried in the other environment, once; `Reaction.environment` says when
-        it is known there.
+        it is known there. Where that one is not reached, a firewall may be why, and it would never be: the reaction is
+        OTHER_ENVIRONMENT, and the push has failed.
         """
         stored = await self._gate.open(push)
         if isinstance(stored, Reaction):
@@ -154,6 +155,7 @@ class _Attempt:
         self._shared = shared_headers(push, stored)
         self._headers = own_headers(push)
         self._ends_at = asyncio.get_running_loop().time() + ATTEMPT_SECONDS
+        self._is_reached = True
 
     async def run(self) -> Reaction:
         """In the environment that is on record; where APNs does not know the push token, in the other one as well."""
@@ -169,13 +171,19 @@ class _Attempt:
             return _replace(reaction, verdict=Verdict.FAILED)
         if reaction.verdict is not Verdict.OTHER_ENVIRONMENT:
             return reaction
-        unknown = _replace(reaction, verdict=Verdict.DELETE_PUSH_TOKEN)
         if only is not None:
-            return unknown
-        second = await self._ask(_OTHER[first])
-        if second.verdict in {Verdict.OTHER_ENVIRONMENT, Verdict.PARK}:
-            return unknown
-        return _replace(second, environment=_OTHER[first]) if second.verdict is Verdict.DELIVERED else second
+            return _replace(reaction, verdict=Verdict.DELETE_PUSH_TOKEN)
+        return await self._ask_the_other(_OTHER[first], reaction)
+
+    async def _ask_the_other(self, environment: Environment, unknown: Reaction) -> Reaction:
+        """What follows where the environment on record said `unknown`."""
+        reaction = await self._ask(environment)
+        if reaction.verdict in {Verdict.OTHER_ENVIRONMENT, Verdict.PARK}:
+            return _replace(unknown, verdict=Verdict.DELETE_PUSH_TOKEN)
+        if not self._is_reached:
+            meaning = f"{unknown.meaning}, and the other environment was not reached: {reaction.sentence}"
+            return _replace(unknown, meaning=meaning)
+        return _replace(reaction, environment=environment) if reaction.verdict is Verdict.DELIVERED else reaction
 
     async def _ask(self, environment: Environment) -> Reaction:
         try:
@@ -207,6 +215,7 @@ class _Attempt:
             connections = self._provider.connections(self._stored, environment)
             answer = await connections.send(request, urgent=self._push.urgent, most_seconds=max(seconds, 0.001))
         except NotSent as error:
+            self._is_reached = not error.connection_failed
             doubt = error.connection_failed and isinstance(self._stored.credential, ApnsCertificate)
             return self._provider.unanswered(_unanswered(error, Verdict.RETRY, _DOUBT if doubt else ""))
         except OutcomeUnknown as error:

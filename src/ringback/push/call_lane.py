@@ -305,7 +305,7 @@ class CallPushes:
             duration_ms = round((time.monotonic() - began) * 1000)
             if not isinstance(result, RetryLater):
                 return result, duration_ms, earlier
-            if result.leave_alone_seconds is not None:
+            if result.pause_seconds is not None:  # nobody puts a credential right while it rings
                 return GiveUp(result.reason, note=result.note), duration_ms, earlier
             wait = max(pause, result.after_seconds or 0)
             if not ringing.is_interrupted and wait < self._seconds_left(ringing):

@@ -172,7 +172,7 @@ def result_of(reaction: Reaction, push: OutgoingPush) -> Result:
     match reaction.verdict:
         case Verdict.DELIVERED:
             return Delivered(sentence or None, note=effect)
-        case Verdict.DELETE_PUSH_TOKEN | Verdict.SUSPECT | Verdict.FAILED:
+        case Verdict.DELETE_PUSH_TOKEN | Verdict.OTHER_ENVIRONMENT | Verdict.SUSPECT | Verdict.FAILED:
             return GiveUp(sentence, note=effect)
         case Verdict.PARK:
             return RetryLater(sentence, pause_seconds=PARKED_SECONDS, leave_alone_seconds=PARKED_SECONDS, note=effect)
@@ -180,6 +180,7 @@ def result_of(reaction: Reaction, push: OutgoingPush) -> Result:
             return RetryLater(
                 sentence,
                 after_seconds=reaction.retry_after_seconds,
+                leave_alone_seconds=reaction.retry_after_seconds if reaction.stops_all else None,
                 destination_is_well=_is_about_the_phone(reaction, push),
                 note=effect,
             )
@@ -189,7 +190,5 @@ def _is_about_the_phone(reaction: Reaction, push: OutgoingPush) -> bool:
     """Whether a failure says nothing of the other phones of the app."""
     # The endpoints of Web Push are the devices' choice: one of them being away is nobody else's matter.
     return (
-        push.kind == "webpush"
-        or reaction.reason == "TooManyRequests"
-        or reaction.verdict in {Verdict.NEW_PROVIDER_TOKEN, Verdict.OTHER_ENVIRONMENT}
+        push.kind == "webpush" or reaction.reason == "TooManyRequests" or reaction.verdict is Verdict.NEW_PROVIDER_TOKEN
     )

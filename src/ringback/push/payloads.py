@@ -196,7 +196,7 @@ def _write_apns(content: Content) -> bytes:
         aps["category"] = content.category
         aps["thread-id"] = content.thread
     aps["badge"] = content.badge
-    return _encode({**content.extras, "aps": _present(aps, keep=(0,)), **_call_members(content)})
+    return _encode({**content.extras, "aps": _present(aps), **_call_members(content)})
 
 
 def _write_live_activity(content: Content) -> bytes:
@@ -255,7 +255,7 @@ def _write_fcm(content: Content, push_token: str, android: dict[str, Any]) -> by
             "tag": content.category or content.collapse_id or content.push_id,
             "notification_count": content.badge,
         }
-        message["android"] = _present({**android, "notification": _present(shown, keep=(0,))})
+        message["android"] = _present({**android, "notification": _present(shown)})
     return _encode({"message": message})
 
 
@@ -284,6 +284,6 @@ def _check_extras(content: Content) -> None:
         raise PayloadRefused(f"extras.{name}", "Push providers keep this name in extras for themselves.")
 
 
-def _present(members: dict[str, Any], *, keep: tuple[Any, ...] = ()) -> dict[str, Any]:
-    """Without the members that say nothing; a zero that is kept is a badge that is taken away."""
-    return {name: value for name, value in members.items() if value or (value is not None and value in keep)}
+def _present(members: dict[str, Any]) -> dict[str, Any]:
+    """Without the members that say nothing. Zero says something: such a badge is taken away."""
+    return {name: value for name, value in members.items() if value or type(value) is int}

@@ -31,7 +31,8 @@ class Verdict(StrEnum):
     DELETE_PUSH_TOKEN = "DELETE_PUSH_TOKEN"  # noqa: S105 - no secret
     """Failed; the push token is dead."""
     OTHER_ENVIRONMENT = "OTHER_ENVIRONMENT"
-    """APNs does not know the push token here; it may in its other environment. `ApnsProvider` asks there by itself."""
+    """APNs does not know the push token here; it may in its other environment, where `ApnsProvider` asks by itself.
+    Failed where that one is not reached; the push token stays."""
     RETRY = "RETRY"
     """Another attempt may succeed, not before `retry_after_seconds` where there is one."""
     NEW_PROVIDER_TOKEN = "NEW_PROVIDER_TOKEN"  # noqa: S105 - no secret
@@ -60,7 +61,8 @@ class Reaction(msgspec.Struct, frozen=True):
     `reason` is the provider's word, or ours for what never got an answer; `meaning` says it to a person; `status` is
     the HTTP status. `unregistered_at`: since when the push token is dead, in Unix milliseconds; one that was
     registered again later stays. `provider_id`: the provider's name for the push. `environment`: the one in which
-    APNs knows the push token, where it is not the one that was on record.
+    APNs knows the push token, where it is not the one that was on record. `stops_all`: whatever else waits for this
+    provider has to wait as long.
     """
 
     verdict: Verdict
@@ -71,6 +73,7 @@ class Reaction(msgspec.Struct, frozen=True):
     provider_id: str | None = None
     meaning: str = ""
     environment: str | None = None
+    stops_all: bool = False
 
     @property
     def sentence(self) -> str:
@@ -133,6 +136,7 @@ _APNS_BY_STATUS = {
 BAD_REQUEST = "BadRequest"
 FCM_ERROR = "FcmError"
 _FCM_TYPES = {"google.firebase.fcm.v1.FcmError": FCM_ERROR, "google.rpc.BadRequest": BAD_REQUEST}
+_TOO_MANY = 429
 
 FCM_REACTIONS: dict[tuple[int, str, str], Rule] = {
     (200, "", ""): Rule(_DELIVERED, ""),
@@ -243,8 +247,14 @@ def fcm_reaction(status: int, headers: dict[bytes, bytes], body: bytes, now_ms: 
         or _by_class(status, "FCM")
     )
     meaning = f"{rule.meaning} ({fields})" if fields and rule.verdict is _FAILED else rule.meaning
-    retry_after = _retry_after(rule, headers, now_ms)
-    return Reaction(rule.verdict, code or f"HTTP {status}", status, retry_after_seconds=retry_after, meaning=meaning)
+    return Reaction(
+        rule.verdict,
+        code or f"HTTP {status}",
+        status,
+        retry_after_seconds=_retry_after(rule, headers, now_ms),
+        meaning=meaning,
+        stops_all=status == _TOO_MANY and _is_about_the_project(error, code),
+    )
 
 
 def web_push_reaction(status: int, headers: Mapping[str, str], now_ms: int) -> Reaction:
@@ -285,6 +295,20 @@ def _fcm_details(error: _FcmError) -> tuple[str, str, str]:
     about_token_only = FCM_ERROR in kinds and set(fields) <= {"message.token"}
     said_by = FCM_ERROR if about_token_only else BAD_REQUEST if BAD_REQUEST in kinds else ""
     return _clean(code), said_by, ", ".join(fields)
+
+
+def _is_about_the_project(error: _FcmError, code: str) -> bool:
+    """Whether a quota of the whole project is used up. That of one phone has the same code, QUOTA_EXCEEDED."""
+    subjects = list[Any]()
+    for detail in error.details[:_MOST_DETAILS]:
+        if not isinstance(detail, dict):
+            continue
+        violations, metadata = detail.get("violations"), detail.get("metadata")
+        if isinstance(violations, list):  # google.rpc.QuotaFailure
+            subjects += [one.get("subject") for one in violations[:_MOST_DETAILS] if isinstance(one, dict)]
+        if isinstance(metadata, dict):  # google.rpc.ErrorInfo
+            subjects.append(metadata.get("consumer"))
+    return code == "RESOURCE_EXHAUSTED" or any(str(one).startswith("project") for one in subjects)
 
 
 def _by_class(status: int, who: str) -> Rule:

@@ -174,7 +174,7 @@ class FcmDouble(Double):
         if used < self.quota:
             return None
         seconds = -(-(MINUTE_MS - now % MINUTE_MS) // 1000)
-        return rules.fcm_error("QUOTA_EXCEEDED", retry_after=str(seconds))
+        return rules.project_quota(self.project_id, retry_after=str(seconds))
 
     def _token_requested(self, request: Request) -> None:
         behaviour = self._next_tokens.popleft() if self._next_tokens else Behaviour()

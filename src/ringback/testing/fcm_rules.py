@@ -4,7 +4,7 @@ A refusal has a status of google.rpc, and details of one of two kinds: `FcmError
 quota, `BadRequest` about a field of the request. Both come with 400 INVALID_ARGUMENT; only the first one says that the
 push token is bad.
 
-Source: REST reference of `projects.messages`, `FcmError`, `google.rpc.BadRequest`.
+Source: REST reference of `projects.messages`, `FcmError`, `google.rpc.BadRequest` and `QuotaFailure`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ringback.testing.double import Answer
 
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
+QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 STATUSES = {
     "INVALID_ARGUMENT": (400, "INVALID_ARGUMENT", "The registration token is not a valid FCM registration token."),
     "UNREGISTERED": (404, "NOT_FOUND", "Requested entity was not found."),
@@ -53,6 +54,18 @@ def fcm_error(code: str, *, status: int = 0, retry_after: str = "", message: str
     details: list[dict[str, object]] = [{"@type": FCM_ERROR, "errorCode": code}]
     headers = (("retry-after", retry_after),) if retry_after else ()
     return error(status or known, rpc, message or sentence, details, headers=headers, reason=code)
+
+
+def project_quota(project_id: str, *, retry_after: str) -> Answer:
+    """QUOTA_EXCEEDED that names the project: it is not a phone that was sent too much."""
+    violation = {"subject": f"project:{project_id}", "description": "Message rate exceeded."}
+    details: list[dict[str, object]] = [
+        {"@type": FCM_ERROR, "errorCode": "QUOTA_EXCEEDED"},
+        {"@type": QUOTA_FAILURE, "violations": [violation]},
+    ]
+    headers = (("retry-after", retry_after),)
+    status, rpc, sentence = STATUSES["QUOTA_EXCEEDED"]
+    return error(status, rpc, sentence, details, headers=headers, reason="QUOTA_EXCEEDED")
 
 
 def bad_request(field: str, description: str) -> Answer:
