@@ -42,9 +42,8 @@ class Kamailio:
         self.plan = plan
         self.folder = folder
         self._program = program
-        self.address = plan.listen[0]
-        self.host, port = self.address.rsplit(":", 1)
-        self.port = int(port)
+        self.host, self.port = "127.0.0.1", int(plan.listen[0].rsplit(":", 1)[1])
+        self.address = f"{self.host}:{self.port}"
         self.tls_port = int(plan.tls.listen.rsplit(":", 1)[1]) if plan.tls else 0
         self.domain = plan.domains[0]
 
@@ -55,6 +54,7 @@ class Kamailio:
         application_servers: Sequence[str],
         *,
         tls: tuple[Path, Path] | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
         debug: int = 1,
         workers: int = 1,
@@ -69,7 +69,7 @@ class Kamailio:
         plan.setdefault("credential", None)
         plan.setdefault("requests_per_second", 100_000)
         for attempt in range(_TRIES):
-            running = await _start_once(folder, application_servers, tls, port, (debug, workers), plan)
+            running = await _start_once(folder, application_servers, tls, (host, port), (debug, workers), plan)
             if running is not None:
                 break
             assert attempt < _TRIES - 1, f"Kamailio did not start:\n{(folder / 'kamailio.log').read_text()[-4000:]}"
@@ -133,18 +133,18 @@ async def _start_once(
     folder: Path,
     servers: Sequence[str],
     tls: tuple[Path, Path] | None,
-    port: int,
+    where: tuple[str, int],
     how: tuple[int, int],
     options: dict[str, Any],
 ) -> Kamailio | None:
-    """None when it ended at once, as when somebody took the port meanwhile. `how`: debug and workers."""
+    """None when it ended at once, as when somebody took the port. `where`: host and port. `how`: debug and workers."""
     debug, workers = how
     run_folder = tempfile.mkdtemp(prefix="kamailio-")  # short: a path of a Unix socket has 107 characters at most
     listener = None
     if tls is not None:
         listener = KamailioTls(f"127.0.0.1:{free_port()}", str(tls[0]), str(tls[1]), options.get("tls_ca", ""))
     plan = KamailioPlan(
-        listen=(f"127.0.0.1:{port or free_port()}",),
+        listen=(f"{where[0]}:{where[1] or free_port()}",),
         application_servers=tuple(servers),
         tls=listener,
         loop_port=free_port(),

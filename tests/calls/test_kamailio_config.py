@@ -80,6 +80,17 @@ def test_kamailio_takes_what_is_written(tmp_path: Path, name: str) -> None:
         assert f"*: {domain}:*" in said
 
 
+def test_a_domain_that_is_an_address_is_kamailio_s_own_only_where_it_listens(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.server()
+    tls = KamailioTls("127.0.0.1:5161", str(files.certificate), str(files.key))
+    own = {**BASE, "listen": ("0.0.0.0:5160", "127.0.0.2:5160"), "domains": ("192.0.2.1", "example.com")}
+    said = check(tmp_path, KamailioPlan(**own, tls=tls))
+    assert sorted(re.findall(r"\*: (\S+)", said.partition("Aliases:")[2])) == [
+        "192.0.2.1:5160", "192.0.2.1:5161", "example.com:*",
+    ]  # fmt: skip
+
+
 def test_kamailio_takes_a_tls_listener(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     files = authority.server()

@@ -101,6 +101,19 @@ async def test_a_push_of_a_call_leads_to_the_call_and_to_who_was_considered(prox
     assert (await why(shop)).status == 404
 
 
+async def test_whoever_asks_again_at_once_is_told_of_the_pushes(proxy: Proxy, phone: Phone) -> None:
+    """The process that pushed knows them before they are stored."""
+    assert phone.state.activation_id
+    made = (await proxy.wake()).body
+    again = (await proxy.wake()).body
+    seen = (await proxy.ask("GET", made["wakeupId"])).body
+    registered = (await proxy.ask("POST", f"{made['wakeupId']}/registered")).body
+    ended = (await proxy.ask("DELETE", made["wakeupId"])).body
+    assert len(made["pushes"]) == 1
+    assert [one["pushes"] for one in (again, seen, registered, ended)] == [made["pushes"]] * 4
+    assert [one["state"] for one in (again, seen, registered, ended)] == ["WAITING", "WAITING", "REGISTERED", "ENDED"]
+
+
 @pytest.mark.parametrize(("reason", "outcome"), [("cancelled", "CANCELLED"), ("answered_elsewhere",) * 2])
 async def test_a_call_that_is_over_stops_the_phones(proxy: Proxy, phone: Phone, reason: str, outcome: str) -> None:
     wakeup = (await proxy.wake()).body

@@ -166,11 +166,18 @@ async def test_the_lowest_level_that_says_something_decides(served: Served) -> N
     assert callee.decided_by == {**dict.fromkeys(said, "domain"), "prompt": "built in"}
 
 
-async def test_the_old_boolean_is_understood(served_sqlite: Served) -> None:
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    ("kept", "told"), [("always", (True, "true", 1, "1")), ("never", (False, "false", 0, "0"))], ids=["yes", "no"]
+)
+async def test_the_old_boolean_is_understood(
+    served_sqlite: Served, method: str, kept: str, told: tuple[bool | str | int, ...]
+) -> None:
     await create(served_sqlite)
-    for told, kept in ((True, "always"), (False, "never")):
-        answer = await admin(served_sqlite, "PUT", f"{ONE}/preferences", {"mobile_push_enable": told})
+    for value in told:
+        answer = await admin(served_sqlite, method, f"{ONE}/preferences", {"mobile_push_enable": value})
         assert answer.body["own"] == {"mobile_push_enable": kept}
+        await admin(served_sqlite, "PUT", f"{ONE}/preferences", {})
 
 
 @pytest.mark.parametrize("value", ["never", "always", "no_reg", "only_push", "reg_then_push", "push_then_reg"])
@@ -184,7 +191,10 @@ async def test_the_six_values_of_ngcp(served_sqlite: Served, value: str) -> None
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        *(({"mobile_push_enable": value}, "mobile_push_enable") for value in ("", "Always", 1, "yes", ["always"])),
+        *(
+            ({"mobile_push_enable": value}, "mobile_push_enable")
+            for value in ("", "Always", "yes", "True", "2", 2, -1, 0.5, ["always"])
+        ),
         *(({"mobile_push_expiry": value}, "mobile_push_expiry") for value in (4, 601, -1, "30", 5.5, True)),
         *(
             ({"prompt": value}, "prompt")

@@ -67,6 +67,11 @@ def test_subscribers_are_made_kept_out_and_forgotten(server: ServerProcess) -> N
     told = json.loads(server.cli("domain", "show", "example.org", "--json").stdout)
     assert told["preferences"]["decided_by"]["prompt"] == "built in"
 
+    for old, now in (("true", "always"), ("0", "never"), ("1", "always"), ("false", "never")):
+        shown = server.cli("domain", "set", "example.org", "--mobile-push-enable", old).stdout
+        assert f"mobile_push_enable  {now}  (domain)" in shown
+    assert server.cli("domain", "set", "example.org", "--mobile-push-enable", "2", check=False).returncode == 2
+
     renewed = json.loads(server.cli("subscriber", "set-password", "late@example.org", "--json").stdout)
     found = known(server, proxy, "late")
     assert found is not None

@@ -230,6 +230,22 @@ async def test_a_call_that_arrives_after_it_was_over_is_taken_back(room: Room) -
     assert [one.content.purpose for one in room.fcm.got] == ["call", "call_cancelled"]
 
 
+async def test_a_phone_is_told_once_that_the_call_is_over(room: Room) -> None:
+    answer = asyncio.Event()
+
+    async def slow(_: OutgoingPush) -> Reaction:
+        await answer.wait()
+        return DELIVERED
+
+    room.fcm.say(Reaction(Verdict.UNKNOWN, "the connection was lost"), slow)
+    ids = room.calls.send(call(room, await room.token("fcm")))
+    await wait_for(lambda: len(room.fcm.got) == 2)
+    room.calls.cancel(ids)  # the first attempt may have arrived, and the second is under way
+    answer.set()
+    await room.calls.idle()
+    assert [one.content.purpose for one in room.fcm.got] == ["call", "call", "call_cancelled"]
+
+
 async def test_after_the_ring_time_nobody_is_told(room: Room) -> None:
     ids = room.calls.send(call(room, await room.token("fcm")))
     await room.calls.idle()

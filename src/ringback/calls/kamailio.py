@@ -131,7 +131,7 @@ def _head(plan: KamailioPlan) -> list[str]:
         f"listen=udp:127.0.0.1:{plan.loop_port}",
         "",
         "# The domains that it is responsible for.",
-        *(f'alias="{domain}"' for domain in domains),
+        *(alias for domain in domains for alias in _aliases(domain, plan)),
         "",
         "# Megabytes that its processes share: bindings, calls, registration events.",
         f"shm_mem_size={plan.memory_megabytes}",
@@ -143,6 +143,20 @@ def _head(plan: KamailioPlan) -> list[str]:
             lines.append(_MARKED)
         lines.append(f"#!define {name} {value}")
     return lines
+
+
+def _aliases(domain: str, plan: KamailioPlan) -> list[str]:
+    """What makes Kamailio take a domain for itself: a name at every port, an address only where it listens.
+
+    Other ports of an address are phones of the same machine, which may register and be called.
+    """
+    try:
+        ipaddress.ip_address(domain)
+    except ValueError:
+        return [f'alias="{domain}"']
+    listening = (*plan.listen, *((plan.tls.listen,) if plan.tls is not None else ()))
+    ports = dict.fromkeys(address.rsplit(":", 1)[1] for address in listening)
+    return [f"alias={domain}:{port}" for port in ports]
 
 
 def _definitions(plan: KamailioPlan, domains: list[str]) -> dict[str, tuple[str, str]]:

@@ -116,7 +116,7 @@ class PushOnly:
             self._go(live, reach)
         if reach is None:
             raise SubscriberNotFound
-        return before or _wakeup_of(live)
+        return _wakeup_of(live) if before is None else _with_pushes(before, self._wake_ups.find(before.row.id))
 
     async def get(self, wakeup_id: str, known: State, seconds: float) -> Wakeup:
         """A wake-up; waits up to `seconds` until it is not as `known` any more. Raises WakeupNotFound."""
@@ -130,7 +130,7 @@ class PushOnly:
                 found = await self._store.read(self._read, wakeup_id)
                 left = until - loop.time()
                 if found.state != known or left <= 0:
-                    return found
+                    return _with_pushes(found, self._wake_ups.find(wakeup_id))
                 try:
                     async with asyncio.timeout(min(left, _POLL_SECONDS)):
                         await changed.wait()
@@ -145,14 +145,14 @@ class PushOnly:
         live = self._wake_ups.find(wakeup_id)
         if live is not None and live.registered_at is None:
             live.registered()
-        return found
+        return _with_pushes(found, live)
 
     async def end(self, principal: Principal, wakeup_id: str, reason: Reason, answered_by: str | None) -> Wakeup:
         """The proxy's call is over; one that has ended stays as it is. Raises WakeupNotFound."""
         live = self._wake_ups.find(wakeup_id)
         try:
             how = _End(reason, answered_by, is_held=live is not None)
-            found = await self._store.write(self._end, principal, wakeup_id, how)
+            found = _with_pushes(await self._store.write(self._end, principal, wakeup_id, how), live)
         except WakeupNotFound:
             if live is None:
                 raise
@@ -253,6 +253,13 @@ class PushOnly:
             user_id=row.user_id,
             details={"callId": row.call_id, "callee": row.callee, **details},
         )
+
+
+def _with_pushes(found: Wakeup, live: LiveCall | None) -> Wakeup:
+    """The process that pushed knows of its pushes before they are stored; all else, the row knows best."""
+    if live is None or found.pushes:
+        return found
+    return msgspec.structs.replace(found, pushes=tuple(live.push_rows()))
 
 
 def _wakeup_of(live: LiveCall) -> Wakeup:

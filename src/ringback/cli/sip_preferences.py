@@ -10,6 +10,8 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = ("mobile_push_enable", "mobile_push_expiry", "prompt", "prompt_loop")
 _ENABLE = ("never", "always", "no_reg", "only_push", "reg_then_push", "push_then_reg")
+_OLD = ("true", "false", "1", "0")
+"""What it was when it was a boolean: `always` and `never`."""
 
 
 def preference_options(function: F) -> F:
@@ -19,7 +21,11 @@ def preference_options(function: F) -> F:
         click.option("--prompt-loop/--no-prompt-loop", default=None, help="The prompt begins again when it is over."),
         click.option("--prompt", help="Name of the WAV file, beside RINGBACK_SIP_PROMPT, that callers hear."),
         click.option("--mobile-push-expiry", type=click.IntRange(5, 600), help="Seconds that a phone has to wake."),
-        click.option("--mobile-push-enable", type=click.Choice(_ENABLE), help="Whether and when calls wake phones."),
+        click.option(
+            "--mobile-push-enable",
+            type=click.Choice((*_ENABLE, *_OLD)),
+            help="Whether and when calls wake phones; true and 1 are always, false and 0 are never.",
+        ),
     ):
         function = option(function)
     return function

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback.directory.model_sip import MobilePush
-from ringback.directory.schema_sip import DomainName, Expiry, Md5, Realm, Sha256, Username
+from ringback.directory.schema_sip import DomainName, Expiry, Md5, OldMobilePush, Realm, Sha256, Username
 from ringback.directory.schema_users import ChosenPassword, DisplayName, UserId
 
 
@@ -28,5 +28,5 @@ class ImportedLine(msgspec.Struct, frozen=True, rename="camel"):
     md5: Md5 | None = None
     sha256: Sha256 | None = None
     disabled: bool = False
-    mobile_push_enable: MobilePush | bool | None = msgspec.field(default=None, name="mobile_push_enable")
+    mobile_push_enable: MobilePush | OldMobilePush | None = msgspec.field(default=None, name="mobile_push_enable")
     mobile_push_expiry: Expiry | None = msgspec.field(default=None, name="mobile_push_expiry")

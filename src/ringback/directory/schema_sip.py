@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -172,24 +172,31 @@ class SipCredential(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
 
 # preferences ----------------------------------------------------------------------------------------------------------
 
+OldMobilePush = bool | Literal[1, 0, "true", "false", "1", "0"]
+"""`mobile_push_enable` from when it was a boolean in NGCP, as scripts and exports from then write it."""
+_OF_OLD: dict[Any, MobilePush] = {
+    True: "always", "true": "always", "1": "always",
+    False: "never", "false": "never", "0": "never",
+}  # fmt: skip
+"""The numbers 1 and 0 are found as True and False."""
+
 
 class SetPreferences(msgspec.Struct, frozen=True):
     """PUT or PATCH …/preferences: what this level says; null = nothing, the level above decides.
 
-    Absent: as null with PUT, as it is with PATCH. `mobile_push_enable`: true means `always`, false `never`.
+    Absent: as null with PUT, as it is with PATCH. `mobile_push_enable`: true and 1 mean `always`, false and 0 `never`.
     `mobile_push_expiry`: seconds. `prompt`: the name of a WAV file beside `RINGBACK_SIP_PROMPT`.
     """
 
-    mobile_push_enable: MobilePush | bool | UnsetType | None = UNSET
+    mobile_push_enable: MobilePush | OldMobilePush | UnsetType | None = UNSET
     mobile_push_expiry: Expiry | UnsetType | None = UNSET
     prompt: Prompt | UnsetType | None = UNSET
     prompt_loop: bool | UnsetType | None = UNSET
 
     def said(self) -> dict[str, Any]:
-        """What it says, by name, with the old booleans translated; None = nothing any more."""
+        """What it says, by name, with the old boolean translated; None = nothing any more."""
         told = {name: getattr(self, name) for name in self.__struct_fields__}
-        if isinstance(self.mobile_push_enable, bool):
-            told["mobile_push_enable"] = "always" if self.mobile_push_enable else "never"
+        told["mobile_push_enable"] = _OF_OLD.get(self.mobile_push_enable, self.mobile_push_enable)
         return {name: value for name, value in told.items() if value is not UNSET}
 
 
