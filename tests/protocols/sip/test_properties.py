@@ -125,11 +125,6 @@ def test_a_stream_is_framed_alike_however_it_is_cut(data: bytes, cuts: list[int]
 
 
 def framed(pieces: list[bytes]) -> tuple[list[bytes], str]:
-    framer, found = StreamFramer(5000), []
-    try:
-        for piece in pieces:
-            found += framer.feed(piece)
-    except SipMalformed as malformed:
-        # What stood before it in the same piece is lost with the connection.
-        return [], malformed.reason
-    return found, ""
+    framer = StreamFramer(5000)
+    found = [message for piece in pieces for message in framer.feed(piece)]
+    return found, framer.broken.reason if framer.broken is not None else ""
