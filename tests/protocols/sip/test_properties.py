@@ -33,7 +33,7 @@ def check_the_answer(malformed: SipMalformed) -> None:
     if malformed.request is not None:
         answer = response_to(malformed.request, 400, malformed.reason, to_tag="ours").encode()
         assert answer.count(b"\r\n\r\n") == 1
-        assert b"\0" not in answer
+        assert b"\0" not in answer.replace(b"\\\0", b""), "only where a name has it in a quoted pair"
 
 
 @given(data=mangled() | st.binary(max_size=300) | st.lists(st.sampled_from(SCRAPS), max_size=30).map(b"".join))
