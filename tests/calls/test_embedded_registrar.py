@@ -187,6 +187,11 @@ async def test_other_methods_are_answered_as_a_registrar_does(bob: ScriptedPhone
         assert "NOTIFY" not in answer.get("Allow")
 
 
+async def test_what_can_be_done_at_an_address_of_another_kind_is_not_told(bob: ScriptedPhone) -> None:
+    answer = await bob.request("OPTIONS", "isbn:2983792873", to=f"<sip:{bob.aor}>", proven=False)
+    assert answer.status == 416
+
+
 # RFC 8599 -------------------------------------------------------------------------------------------------------------
 
 

@@ -208,12 +208,17 @@ class Server:
         return None
 
     def _not_understood(self, request: Request) -> _Refusal | None:
-        """Method and extensions (§8.2.1, §8.2.2.3)."""
+        """Method, what is asked about, and extensions (§8.2.1, §8.2.2.1, §8.2.2.3)."""
         method = request.method
         if method not in KNOWN_METHODS:
             return "method", 501, [("Allow", self.allow)]
         if self._methods is not None and method not in self._methods and method not in {"OPTIONS", "PRACK"}:
             return "method", 405, [("Allow", self.allow)]
+        if method == "OPTIONS":  # whatever else has an answer of its own looks at its URI itself
+            try:
+                _ = request.request_uri
+            except SipMalformed as malformed:
+                return "malformed", malformed.status, []
         if "Require" not in request.headers:
             return None
         unknown = [one for one in request.headers.elements("Require") if one.lower() not in self._extensions]
