@@ -124,6 +124,28 @@ async def test_another_domain_is_not_served(bob: ScriptedPhone) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked_of", "status"),
+    [
+        ("sip:example.net", 404),
+        ("sip:bob@example.net", 404),
+        ("sip:registrar.example.com", 404),
+        ("tel:+4312345", 404),
+        ("http://example.com", 416),
+        ("sip:", 400),
+        ("sip:EXAMPLE.com:5060;transport=udp", 200),
+        ("sip:127.0.0.1:5070", 200),
+        ("sip:[2001:db8::1]", 200),
+    ],
+)
+async def test_a_registrar_is_asked_for_its_own_domain_or_by_an_address(
+    bob: ScriptedPhone, asked_of: str, status: int
+) -> None:
+    answer = await bob.request("REGISTER", asked_of, {"Contact": f"<{bob.contact}>"}, to=f"<sip:{bob.aor}>")
+    assert answer.status == status
+    assert await asked(bob) == ([bob.contact] if status == 200 else [])
+
+
+@pytest.mark.parametrize(
     ("contact", "expires", "status"),
     [
         ("<tel:+4312345>", 600, 400),

@@ -27,6 +27,7 @@ from ringback.errors import RingbackError, UniqueViolation
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import quoted
 from ringback.protocols.sip.uri import parse_uri
+from ringback.sip import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,15 +163,20 @@ class Registrar:
 
 
 def _address_of_record(incoming: IncomingRequest) -> tuple[str, str]:
-    """Username and domain of To (§10.3, step 5)."""
+    """Username and domain of To, of which the domain is the one that is asked (§10.3, steps 1 and 5).
+
+    A phone may name the server by an address instead.
+    """
     request = incoming.request
     try:
-        uri = request.to.sip_uri
+        uri, asked_of = request.to.sip_uri, request.request_uri
         if len(request.call_id) > LONGEST_CALL_ID:
             raise RegisterRefused(400, "Call-ID Is Too Long")
     except SipMalformed as error:
         raise RegisterRefused(error.status, error.reason) from error
     if uri.scheme not in {"sip", "sips"} or not uri.user:
+        raise RegisterRefused(404)
+    if asked_of.host != uri.host and not is_address(asked_of.host):
         raise RegisterRefused(404)
     return uri.username, uri.host
 
