@@ -14,8 +14,9 @@ from ringback.apps import push_credential_content
 from ringback.protocols.base64url import to_base64url
 from ringback.push import PushToken
 from tests.apps.push_files import fcm_form
-from tests.calls.embedded_scene import EmbeddedScene, ScriptedPhone, contacts
-from tests.calls.peer import Message
+from tests.calls.embedded_scene import PASSWORD, EmbeddedScene, ScriptedPhone, contacts
+from tests.calls.peer import Message, Peer
+from tests.calls.ports import free_port
 from tests.calls.scene import BUNDLE, BY, DOMAIN, until
 
 
@@ -164,6 +165,30 @@ async def test_what_cannot_be_a_binding_is_refused(bob: ScriptedPhone, contact: 
 
 async def test_a_phone_is_not_where_the_registrar_is(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
     assert (await bob.register(contact=f"<sip:bob@{scene.address}>")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("listens", "advertised", "ours"),
+    [
+        ("0.0.0.0", "", "127.0.0.1:{port}"),
+        ("[::]", "", "127.0.0.1:{port}"),
+        ("0.0.0.0", "sip.example.net", "127.0.0.1:{port}"),
+        ("0.0.0.0", "sip.example.net", "SIP.example.net:{port}"),
+        ("127.0.0.1", "sip.example.net:5060", "sip.example.net"),
+        ("127.0.0.1", "sip.example.net:5060", "127.0.0.1:{port}"),
+    ],
+)
+async def test_a_phone_is_not_where_the_registrar_is_seen_either(
+    sqlite_url: str, tmp_path: Path, listens: str, advertised: str, ours: str
+) -> None:
+    port = free_port()
+    listening = {"sip_listen": f"{listens}:{port}", "sip_advertise": advertised}
+    async with EmbeddedScene.start(tmp_path, sqlite_url, **listening) as scene, Peer.start() as peer:
+        await scene.account("bob")
+        bob = ScriptedPhone(peer, ("127.0.0.1", port), "bob", PASSWORD)
+        assert (await bob.register(contact=f"<sip:bob@{ours.format(port=port)}>")).status == 400
+        assert (await bob.register()).status == 200
+        assert await asked(bob) == [bob.contact]
 
 
 async def test_all_or_nothing(bob: ScriptedPhone) -> None:

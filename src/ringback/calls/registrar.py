@@ -183,10 +183,9 @@ def _address_of_record(incoming: IncomingRequest) -> tuple[str, str]:
 
 def _refuse_own_address(asked: AskedRegistration, incoming: IncomingRequest) -> None:
     """A phone is not where we are: a caller would come back and go round."""
-    here = (incoming.local.host, incoming.local.port)
     for contact in asked.contacts:
         uri = parse_uri(contact.binding.contact)
-        if (uri.host, uri.port or 5060) == here:
+        if incoming.names_us(uri.host, uri.port or 5060):
             raise RegisterRefused(400, "Contact Is The Registrar's")
 
 

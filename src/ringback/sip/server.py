@@ -293,6 +293,10 @@ class Server:
         """1 to 2**31-1, with room for those that follow (RFC 3262 §3)."""
         return int.from_bytes(self._randomness.bytes(4), "big") % (2**30) + 1
 
+    def names_us(self, incoming: IncomingRequest, host: str, port: int) -> bool:
+        """Whether this is where its sender reaches us."""
+        return self._ways.names_us(host, port, incoming.flow, incoming.peer)
+
     def written(
         self,
         incoming: IncomingRequest,
