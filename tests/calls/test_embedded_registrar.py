@@ -14,8 +14,9 @@ from ringback.apps import push_credential_content
 from ringback.protocols.base64url import to_base64url
 from ringback.push import PushToken
 from tests.apps.push_files import fcm_form
-from tests.calls.embedded_scene import EmbeddedScene, ScriptedPhone, contacts
-from tests.calls.peer import Message
+from tests.calls.embedded_scene import PASSWORD, EmbeddedScene, ScriptedPhone, contacts
+from tests.calls.peer import Message, Peer
+from tests.calls.ports import free_port
 from tests.calls.scene import BUNDLE, BY, DOMAIN, until
 
 
@@ -128,6 +129,37 @@ async def test_another_domain_is_not_served(bob: ScriptedPhone) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked_of", "status"),
+    [
+        ("sip:example.net", 404),
+        ("sip:bob@example.net", 404),
+        ("sip:registrar.example.com", 404),
+        ("tel:+4312345", 404),
+        ("http://example.com", 416),
+        ("sip:", 400),
+        ("sip:EXAMPLE.com:5060;transport=udp", 200),
+        ("sip:127.0.0.1:5070", 200),
+        ("sip:[2001:db8::1]", 200),
+    ],
+)
+async def test_a_registrar_is_asked_for_its_own_domain_or_by_an_address(
+    bob: ScriptedPhone, asked_of: str, status: int
+) -> None:
+    answer = await bob.request("REGISTER", asked_of, {"Contact": f"<{bob.contact}>"}, to=f"<sip:{bob.aor}>")
+    assert answer.status == status
+    assert await asked(bob) == ([bob.contact] if status == 200 else [])
+
+
+async def test_a_registrar_may_be_asked_by_its_advertised_name(sqlite_url: str, tmp_path: Path) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_advertise="sip.example.com:5090") as scene:
+        await scene.account("bob")
+        async with scene.phone("bob") as bob:
+            for asked_of, status in (("sip:sip.example.com:5090", 200), ("sip:pbx.example.com:5090", 404)):
+                answer = await bob.request("REGISTER", asked_of, {"Contact": f"<{bob.contact}>"}, to=f"<sip:{bob.aor}>")
+                assert answer.status == status
+
+
+@pytest.mark.parametrize(
     ("contact", "expires", "status"),
     [
         ("<tel:+4312345>", 600, 400),
@@ -146,6 +178,30 @@ async def test_what_cannot_be_a_binding_is_refused(bob: ScriptedPhone, contact: 
 
 async def test_a_phone_is_not_where_the_registrar_is(scene: EmbeddedScene, bob: ScriptedPhone) -> None:
     assert (await bob.register(contact=f"<sip:bob@{scene.address}>")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("listens", "advertised", "ours"),
+    [
+        ("0.0.0.0", "", "127.0.0.1:{port}"),
+        ("[::]", "", "127.0.0.1:{port}"),
+        ("0.0.0.0", "sip.example.net", "127.0.0.1:{port}"),
+        ("0.0.0.0", "sip.example.net", "SIP.example.net:{port}"),
+        ("127.0.0.1", "sip.example.net:5060", "sip.example.net"),
+        ("127.0.0.1", "sip.example.net:5060", "127.0.0.1:{port}"),
+    ],
+)
+async def test_a_phone_is_not_where_the_registrar_is_seen_either(
+    sqlite_url: str, tmp_path: Path, listens: str, advertised: str, ours: str
+) -> None:
+    port = free_port()
+    listening = {"sip_listen": f"{listens}:{port}", "sip_advertise": advertised}
+    async with EmbeddedScene.start(tmp_path, sqlite_url, **listening) as scene, Peer.start() as peer:
+        await scene.account("bob")
+        bob = ScriptedPhone(peer, ("127.0.0.1", port), "bob", PASSWORD)
+        assert (await bob.register(contact=f"<sip:bob@{ours.format(port=port)}>")).status == 400
+        assert (await bob.register()).status == 200
+        assert await asked(bob) == [bob.contact]
 
 
 async def test_all_or_nothing(bob: ScriptedPhone) -> None:
@@ -189,6 +245,11 @@ async def test_other_methods_are_answered_as_a_registrar_does(bob: ScriptedPhone
     if status in {405, 200}:
         assert "REGISTER" in answer.get("Allow")
         assert "NOTIFY" not in answer.get("Allow")
+
+
+async def test_what_can_be_done_at_an_address_of_another_kind_is_not_told(bob: ScriptedPhone) -> None:
+    answer = await bob.request("OPTIONS", "isbn:2983792873", to=f"<sip:{bob.aor}>", proven=False)
+    assert answer.status == 416
 
 
 # RFC 8599 -------------------------------------------------------------------------------------------------------------

@@ -101,6 +101,33 @@ async def test_a_stream_that_cannot_be_followed_any_more_is_closed(
     assert endpoint.counters.refused == {reason: 1}
 
 
+async def test_what_came_before_the_nonsense_is_answered(make_endpoint: MakeEndpoint, connect: Connect) -> None:
+    endpoint = make_endpoint(Handler(accept))
+    peer = await connect(await endpoint.listen("tcp", "127.0.0.1", 0))
+    long = write("MESSAGE", via=VIA, port=peer.port, call_id="long", body=b"x" * 50_000)
+    after = write("MESSAGE", via=VIA, port=peer.port, branch="z9hG4bK2", call_id="after")
+    peer.send(long + b"\r\n\r\nno SIP\r\n\r\n" + after)
+    assert (await peer.response(200)).call_id == "long"
+    await until(lambda: peer.is_closed)
+    assert (peer.pongs, len(peer.raw)) == (1, 1)
+    assert endpoint.counters.refused == {"malformed": 1}
+
+
+async def test_who_sends_nonsense_and_reads_no_answers_is_not_waited_for(
+    make_endpoint: MakeEndpoint, connect: Connect
+) -> None:
+    answering = Handler(lambda incoming: incoming.respond(200, body=b"x" * 1_000_000))
+    endpoint = make_endpoint(answering, message_seconds=0.2, unsent_bytes=1_000_000_000)
+    peer = await connect(await endpoint.listen("tcp", "127.0.0.1", 0))
+    peer.transport.pause_reading()
+    asked = [write("MESSAGE", via=VIA, port=peer.port, branch=f"z9hG4bK{n}", call_id=f"{n}") for n in range(30)]
+    peer.send(b"".join(asked) + b"no SIP\r\n\r\n")
+    await until(lambda: endpoint.counters.refused)
+    assert endpoint.connections == 1
+    await until(lambda: endpoint.connections == 0)
+    assert endpoint.counters.refused == {"malformed": 1}
+
+
 async def test_a_bad_message_in_a_good_frame_closes_nothing(make_endpoint: MakeEndpoint, connect: Connect) -> None:
     endpoint = make_endpoint()
     peer = await connect(await endpoint.listen("tcp", "127.0.0.1", 0))

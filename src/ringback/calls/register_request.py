@@ -5,7 +5,6 @@ Sources: RFC 3261 §10.2 and §10.3 (steps 6 and 7), RFC 5626 §4.2, RFC 8599 §
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import NameAddress, parse_number, shown
 from ringback.protocols.sip.push_parameters import PushParameters, push_parameters_of, without_push_parameters
 from ringback.protocols.sip.uri import SipUri, parse_uri
+from ringback.sip import is_address
 
 if TYPE_CHECKING:
     from ringback.protocols.sip.message import Request
@@ -120,17 +120,9 @@ def _check(uri: SipUri, domain: str) -> None:
         raise RegisterRefused(400, "Contact Is Too Long")
     if uri.headers or "method" in uri.parameters or "maddr" in uri.parameters:
         raise RegisterRefused(400, "Contact Must Not Say What Is Sent There")
-    if uri.host == domain and (uri.port is None or not _is_address(domain)):
+    # Where the domain is named by an address, phones may be on the same machine.
+    if uri.host == domain and (uri.port is None or not is_address(domain)):
         raise RegisterRefused(400, "Contact Is An Address Of The Domain")
-
-
-def _is_address(host: str) -> bool:
-    """Where the domain is named by an address, phones may be on the same machine."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _reg_id(address: NameAddress) -> int:

@@ -27,6 +27,7 @@ from ringback.errors import RingbackError, UniqueViolation
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import quoted
 from ringback.protocols.sip.uri import parse_uri
+from ringback.sip import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,25 +164,30 @@ class Registrar:
 
 
 def _address_of_record(incoming: IncomingRequest) -> tuple[str, str]:
-    """Username and domain of To (§10.3, step 5)."""
+    """Username and domain of To, of which the domain is the one that is asked (§10.3, steps 1 and 5).
+
+    A phone may name the server instead, by an address or as it is advertised.
+    """
     request = incoming.request
     try:
-        uri = request.to.sip_uri
+        uri, asked_of = request.to.sip_uri, request.request_uri
         if len(request.call_id) > LONGEST_CALL_ID:
             raise RegisterRefused(400, "Call-ID Is Too Long")
     except SipMalformed as error:
         raise RegisterRefused(error.status, error.reason) from error
     if uri.scheme not in {"sip", "sips"} or not uri.user:
         raise RegisterRefused(404)
+    names_us = is_address(asked_of.host) or incoming.names_us(asked_of.host, asked_of.port or 5060)
+    if asked_of.host != uri.host and not names_us:
+        raise RegisterRefused(404)
     return uri.username, uri.host
 
 
 def _refuse_own_address(asked: AskedRegistration, incoming: IncomingRequest) -> None:
     """A phone is not where we are: a caller would come back and go round."""
-    here = (incoming.local.host, incoming.local.port)
     for contact in asked.contacts:
         uri = parse_uri(contact.binding.contact)
-        if (uri.host, uri.port or 5060) == here:
+        if incoming.names_us(uri.host, uri.port or 5060):
             raise RegisterRefused(400, "Contact Is The Registrar's")
 
 

@@ -138,6 +138,7 @@ class CallPushes:
                 ringing.withdrawn = why
                 ringing.interrupt()
                 if ringing.is_out:
+                    ringing.is_told = True
                     withdrawals.append(self._withdrawal(ringing, why))
         self._begin([one for one in withdrawals if one is not None])
 
@@ -269,7 +270,8 @@ class CallPushes:
         try:
             result, duration_ms, earlier = await self._try(ringing)
             why = ringing.withdrawn
-            if ringing.is_out and why is not None and why != "quietly" and not ringing.withdrawal:
+            if ringing.is_out and why is not None and why != "quietly" and not (ringing.is_told or ringing.withdrawal):
+                ringing.is_told = True
                 withdrawal = self._withdrawal(ringing, why)
                 self._begin([] if withdrawal is None else [withdrawal])
             at = self._clock.now_ms()

@@ -16,7 +16,7 @@ class Ringing:
     """A push of a call, from the moment it is sent until the ring time is over. Lean: each call that waits has one."""
 
     __slots__ = (
-        "alert", "held", "is_interrupted", "is_out", "notice_id", "outgoing", "pause", "push", "withdrawal",
+        "alert", "held", "is_interrupted", "is_out", "is_told", "notice_id", "outgoing", "pause", "push", "withdrawal",
         "withdrawn",
     )  # fmt: skip
 
@@ -31,6 +31,8 @@ class Ringing:
         self.withdrawal = withdrawal
         self.is_out = False
         """It has arrived, or may have."""
+        self.is_told = False
+        """The phone is told that the call is over."""
         self.withdrawn: Farewell | Literal["quietly"] | None = None
         self.is_interrupted = False
         """No further attempt is to be made."""

@@ -20,7 +20,7 @@ from ringback.sip.incoming import IncomingRequest
 from ringback.sip.limits import Trusted
 from ringback.sip.model import HERE, SipAddress, SipFailure, SipLimits, SipTimeout, SipUnreachable
 from ringback.sip.needs import SipHandler
-from ringback.sip.resolve import next_hop
+from ringback.sip.resolve import is_address, next_hop
 from ringback.sip.subscriber import Subscription, SubscriptionRefused, Subscriptions
 from ringback.sip.wheel import NEVER_DUE, Wheel
 
@@ -46,5 +46,6 @@ __all__ = [
     "Timers",
     "Trusted",
     "Wheel",
+    "is_address",
     "next_hop",
 ]

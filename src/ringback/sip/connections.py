@@ -17,7 +17,7 @@ from ringback.sip.limits import Trusted, sender_of
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits, SipUnreachable, Transport
 from ringback.sip.needs import Flow, Owner, Peer
 from ringback.sip.resolve import Resolver
-from ringback.sip.transports import StreamFlow, UdpFlow
+from ringback.sip.transports import StreamFlow, UdpFlow, address_of
 
 _WILDCARDS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 to be recognized, not listened on
 _MOST_ROUTES: Final = 1_000
@@ -234,10 +234,15 @@ class Connections:
             host, advertised_port = self._advertised
             # One port is advertised for UDP and TCP; TLS has its own.
             return SipAddress(transport, host, (advertised_port if transport != "tls" else None) or port)
-        host = flow.local.host
-        if host in _WILDCARDS:
-            host = self._route(str(peer[0])) if peer else host
-        return SipAddress(transport, host, port)
+        return SipAddress(transport, self._host_of(flow, peer), port)
+
+    def names_us(self, host: str, port: int, flow: Flow, peer: Peer) -> bool:
+        """Whether this is what is advertised, or one of our sockets as the other side of this flow reaches them."""
+        ports = {one.port for one in self._listening.values()}
+        advertised, advertised_port = self._advertised or ("", None)
+        if host == advertised and port in ({advertised_port} if advertised_port else ports):
+            return True
+        return port in ports and host == self._host_of(flow, peer)
 
     def via_of(self, flow: Flow, peer: Peer) -> str:
         """The beginning of our Via, up to where `;branch=` follows."""
@@ -257,6 +262,11 @@ class Connections:
     def with_place(self, contact: str, flow: Flow, peer: Peer) -> str:
         """A Contact in which `HERE` stands for us."""
         return contact.replace(HERE, self.contact_of(flow, peer).removeprefix("sip:"))
+
+    def _host_of(self, flow: Flow, peer: Peer) -> str:
+        """Our end of this flow; of a socket that listens everywhere, what leads to its other side."""
+        host = flow.local.host
+        return self._route(address_of("udp", peer).host) if host in _WILDCARDS and peer else host
 
     def _route(self, address: str) -> str:
         """Our address on the way to this one: what the system would take."""

@@ -178,6 +178,10 @@ class IncomingRequest:
             self._answer_reliably(answer)
         return True
 
+    def names_us(self, host: str, port: int) -> bool:
+        """Whether this is where the sender reaches us."""
+        return self._server.names_us(self, host, port)
+
     def lighten(self) -> None:
         """It is kept for long: what no answer of ours needs of it is let go, its body and most of its header."""
         self.request.keep_for_answers()

@@ -209,12 +209,17 @@ class Server:
         return None
 
     def _not_understood(self, request: Request) -> _Refusal | None:
-        """Method and extensions (§8.2.1, §8.2.2.3)."""
+        """Method, what is asked about, and extensions (§8.2.1, §8.2.2.1, §8.2.2.3)."""
         method = request.method
         if method not in KNOWN_METHODS:
             return "method", 501, [("Allow", self.allow)]
         if self._methods is not None and method not in self._methods and method not in {"OPTIONS", "PRACK"}:
             return "method", 405, [("Allow", self.allow)]
+        if method == "OPTIONS":  # whatever else has an answer of its own looks at its URI itself
+            try:
+                _ = request.request_uri
+            except SipMalformed as malformed:
+                return "malformed", malformed.status, []
         if "Require" not in request.headers:
             return None
         unknown = [one for one in request.headers.elements("Require") if one.lower() not in self._extensions]
@@ -296,6 +301,10 @@ class Server:
     def first_rseq(self) -> int:
         """1 to 2**31-1, with room for those that follow (RFC 3262 §3)."""
         return int.from_bytes(self._randomness.bytes(4), "big") % (2**30) + 1
+
+    def names_us(self, incoming: IncomingRequest, host: str, port: int) -> bool:
+        """Whether this is where its sender reaches us."""
+        return self._ways.names_us(host, port, incoming.flow, incoming.peer)
 
     def written(
         self,

@@ -126,11 +126,7 @@ class StreamFlow(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Some bytes: parts of messages, or several of them."""
         self._heard_at = self._loop.time()
-        try:
-            messages = self._framer.feed(data)
-        except SipMalformed as malformed:  # where the next message begins is not known any more (RFC 3261 §18.3)
-            self.refuse("oversize" if malformed.status == 513 else "malformed")
-            return
+        messages = self._framer.feed(data)
         if messages:
             self._begun_at = None
         pinged = flooded = False
@@ -141,7 +137,9 @@ class StreamFlow(asyncio.Protocol):
                 flooded = True
         if pinged:
             self.send(PONG)  # RFC 5626 §3.5.1; one for all that came together, which costs a flood more than us
-        if flooded:
+        if self._framer.broken is not None:
+            self._give_up(self._framer.broken)
+        elif flooded:
             self._pause()
 
     def eof_received(self) -> bool:
@@ -171,6 +169,13 @@ class StreamFlow(asyncio.Protocol):
             self._owner.counters.refuse(reason)
             self._transport.abort()
 
+    def _give_up(self, malformed: SipMalformed) -> None:
+        """Where the next message begins is not known any more (RFC 3261 §18.3): closes when the answers are sent."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._owner.counters.refuse("oversize" if malformed.status == 513 else "malformed")
+            self._transport.close()
+            self._look_again(self._loop.time())
+
     def close(self) -> None:
         """Closes when everything is sent."""
         if self._transport is not None:
@@ -188,6 +193,9 @@ class StreamFlow(asyncio.Protocol):
 
     def on_time(self, now: float) -> None:
         """Looks whether anybody is still there."""
+        if self._transport is not None and self._transport.is_closing():
+            self._transport.abort()  # nobody reads what was to be sent before it is closed
+            return
         limits = self._owner.limits
         self._begun_at = (self._begun_at or now) if not self._framer.is_idle else None
         if self._begun_at is not None and now - self._begun_at >= limits.message_seconds:

@@ -58,6 +58,7 @@ READ: dict[str, bytes] = {
     "name in UTF-8": changed('"Alice"', '"Jürgen"'),
     "name in Latin-1": changed('"Alice"', '"J\udcfcrgen"'),
     "semicolon and quotes in the name": changed('"Alice"', '"A;B\\"C, <D>;tag=no"'),
+    "control characters in quoted pairs": changed('"Alice"', '"BEL:\\\x07 NUL:\\\0 DEL:\\\x7f"'),
     "backslash before the closing quote": changed('"Alice"', '"Alice\\\\"'),
     "address without brackets": changed('"Alice" <sip:alice@example.org>', "sip:alice@example.org"),
     "bare LF": INVITE.replace("\r\n", "\n").encode(),
@@ -119,12 +120,18 @@ REFUSED: dict[str, bytes] = {
     "Content-Length beyond all numbers": changed("Content-Length: 0", "Content-Length: 99999999999999999999"),
     "NUL in a value": changed('"Alice"', '"Al\0ice"'),
     "escape character in a value": changed('"Alice"', '"\x1b[2J"'),
+    "quoted pair without quotes": changed('"Alice"', "Al\\\0ice"),
+    "quoted pair behind the name": changed(";tag=1928", ';x="\\\x07";tag=1928'),
+    "quoted pair in a Call-ID": changed("a84b4c76e66710@192.0.2.1", '"\\\x07"'),
+    "quoted pair of a line end": changed('"Alice"', '"Al\\\rice"'),
+    "quoted pair that is none": changed('"Alice"', '"Al\\\\\x07ice"'),
     "stray carriage return": changed('"Alice"', '"Al\rice"'),
     "line without colon": changed("Contact:", "what is this\r\nContact:"),
     "name that is none": changed("Contact:", "Con tact: x\r\nContact:"),
     "name that is empty": changed("Contact:", ": x\r\nContact:"),
     "first line folded": changed(VIA, " folded\r\n" + VIA),
     "other version": changed("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"),
+    "other version in Via too": INVITE.replace("SIP/2.0", "SIP/7.0").encode(),
     "brackets around the Request-URI": changed("INVITE sip:bob@example.com", "INVITE <sip:bob@example.com>"),
     "spaces in the Request-URI": changed("INVITE sip:bob@example.com", "INVITE sip:bob@example.com; lr"),
     "no Request-URI": changed("INVITE sip:bob@example.com SIP", "INVITE SIP"),
@@ -139,7 +146,8 @@ ANSWERABLE = {
     if name not in {
         "no Via", "Via of another protocol", "Via without host", "Via with an impossible port", "Via with two branches",
         "Via that is empty", "no From", "no To", "no Call-ID", "empty Call-ID", "no CSeq", "NUL in a value",
-        "escape character in a value", "HTTP", "STUN", "nothing", "line ends only",
+        "escape character in a value", "quoted pair without quotes", "quoted pair behind the name",
+        "quoted pair in a Call-ID", "quoted pair that is none", "HTTP", "STUN", "nothing", "line ends only",
     }
 }  # fmt: skip
 """Those that are told what is wrong with them. Of the others, something is missing that the answer would be made of."""

@@ -88,3 +88,10 @@ def test_without_a_contact_the_request_uri_is_the_target() -> None:
 def test_a_way_that_cannot_be_gone_makes_no_dialog() -> None:
     with pytest.raises(SipMalformed):
         Dialog.as_caller(invite(), answer("b1", ("Record-Route", "<sip:unclosed")))
+
+
+def test_control_characters_in_a_name_are_not_written_in_requests_of_ours() -> None:
+    request = parse_message(INVITE.replace(b'"Alice"', b'"BEL:\\\x07"'))
+    assert isinstance(request, Request)
+    bye = Dialog.as_callee(request, "b1").request("BYE")
+    assert bye.headers.get("To") == '"BEL:?" <sip:alice@example.org>;tag=a1'

@@ -14,6 +14,7 @@ NOT_SIPMESSAGE = {
     "folded header", "folded in the middle", "folded with nothing but spaces", "space before the colon", "bare LF",
     "bare LF in one line", "bare LF in the blank line", "line ends before", "name in Latin-1", "Via with spaces",
     "spaces after the version", "version in lower case", "unknown scheme", "a parameter that is empty",
+    "control characters in quoted pairs",
 }  # fmt: skip
 NOT_AIOSIPUA = {"line ends before"}
 

@@ -33,7 +33,7 @@ def check_the_answer(malformed: SipMalformed) -> None:
     if malformed.request is not None:
         answer = response_to(malformed.request, 400, malformed.reason, to_tag="ours").encode()
         assert answer.count(b"\r\n\r\n") == 1
-        assert b"\0" not in answer
+        assert b"\0" not in answer.replace(b"\\\0", b""), "only where a name has it in a quoted pair"
 
 
 @given(data=mangled() | st.binary(max_size=300) | st.lists(st.sampled_from(SCRAPS), max_size=30).map(b"".join))
@@ -125,11 +125,6 @@ def test_a_stream_is_framed_alike_however_it_is_cut(data: bytes, cuts: list[int]
 
 
 def framed(pieces: list[bytes]) -> tuple[list[bytes], str]:
-    framer, found = StreamFramer(5000), []
-    try:
-        for piece in pieces:
-            found += framer.feed(piece)
-    except SipMalformed as malformed:
-        # What stood before it in the same piece is lost with the connection.
-        return [], malformed.reason
-    return found, ""
+    framer = StreamFramer(5000)
+    found = [message for piece in pieces for message in framer.feed(piece)]
+    return found, framer.broken.reason if framer.broken is not None else ""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Self
 
 from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.header_fields import Headers
+from ringback.protocols.sip.header_fields import Headers, has_control
 from ringback.protocols.sip.headers import parse_name_address, split_elements
 from ringback.protocols.sip.message import Request, Response
 
@@ -39,8 +39,8 @@ class Dialog:
         remote_number: int | None = None,
     ) -> None:
         self.call_id = call_id
-        self.local = local
-        self.remote = remote
+        self.local = _writable(local)
+        self.remote = _writable(remote)
         self.remote_tag = remote_tag
         self.target = target
         self.routes = tuple(routes)
@@ -112,6 +112,11 @@ class Dialog:
         for name, value in headers:
             made.add(name, value)
         return Request(method, uri, made, body)
+
+
+def _writable(address: str) -> str:
+    """The same, unless its name has control characters, which are read and never written."""
+    return str(parse_name_address(address)) if has_control(address) else address
 
 
 def _contact_of(message: Request | Response) -> str | None:

@@ -25,9 +25,9 @@ def is_keepalive(datagram: bytes) -> bool:
 
 
 class StreamFramer:
-    """Cuts one stream into messages. After SipMalformed the stream cannot be understood any more: close it."""
+    """Cuts one stream into messages. Once it is `broken`, nobody knows where the next one begins: close the stream."""
 
-    __slots__ = ("_begin", "_buffer", "_end", "_limit", "_pings", "_scanned")
+    __slots__ = ("_begin", "_buffer", "_end", "_limit", "_pings", "_scanned", "broken")
 
     def __init__(self, max_message_bytes: int) -> None:
         """max_message_bytes: the largest message, header and body."""
@@ -37,23 +37,29 @@ class StreamFramer:
         self._begin = 0  # where the body begins, 0 while the header is incomplete
         self._end = 0  # where the message ends
         self._pings = 0  # bytes of line ends since the last message
+        self.broken: SipMalformed | None = None
+        """Why there are no further messages: one had no Content-Length, or two, or was too large."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that are complete now, and `KEEPALIVE` (the object itself) for each ping, in order.
 
-        Raises SipMalformed when a message has no Content-Length, or two, or is too large; what came before it in the
-        same data is lost with the stream.
+        Of a broken stream: those that came before; look at `broken` after each call.
         """
-        self._buffer += data
         found: list[bytes] = []
-        while self._buffer:
-            if self._begin == 0 and not self._header(found):
-                break
-            if len(self._buffer) < self._end:
-                break
-            found.append(bytes(self._buffer[: self._end]))
-            self._cut(self._end)
-            self._begin = self._end = 0
+        if self.broken is not None:
+            return found
+        self._buffer += data
+        try:
+            while self._buffer:
+                if self._begin == 0 and not self._header(found):
+                    break
+                if len(self._buffer) < self._end:
+                    break
+                found.append(bytes(self._buffer[: self._end]))
+                self._cut(self._end)
+                self._begin = self._end = 0
+        except SipMalformed as malformed:
+            self.broken = malformed
         return found
 
     @property
@@ -62,7 +68,7 @@ class StreamFramer:
         return not self._buffer
 
     def _header(self, found: list[bytes]) -> bool:
-        """Looks for the end of the header; False when more has to come."""
+        """Looks for the end of the header; False when more has to come. Raises SipMalformed when there is no way on."""
         buffer = self._buffer
         if buffer[0] in _LINE_ENDS and self._scanned == 0:
             blank = len(buffer) - len(buffer.lstrip(_LINE_ENDS))

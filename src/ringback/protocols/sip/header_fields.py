@@ -58,7 +58,10 @@ class Headers:
 
     @classmethod
     def as_read(cls, names: list[str], values: list[str]) -> Headers:
-        """From a parser that has checked both: names are canonical, values have no control character but folding."""
+        """From a parser that has checked both: names are canonical, values have no control character but folding.
+
+        A display name in quotes may have others too, as quoted pairs (§25.1): they go back as they came.
+        """
         made = cls.__new__(cls)
         made._names, made._values = names, values  # noqa: SLF001 - it is one of us
         return made
@@ -193,6 +196,11 @@ def written_name(name: str) -> str:
 
 def checked(text: str) -> str:
     """The text, when it cannot end a line. Raises ValueError."""
-    if not text.isprintable() and _CONTROL.search(text):
+    if not text.isprintable() and has_control(text):
         raise ValueError("A header field cannot contain control characters.")
     return text
+
+
+def has_control(text: str) -> bool:
+    """Whether there is a control character in it, folding included; a tab is none."""
+    return _CONTROL.search(text) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ringback.protocols.sip.header_fields import NAMES, NEVER_IN_A_VALUE, Headers, checked, name_as_read
+from ringback.protocols.sip.header_fields import NAMES, NEVER_IN_A_VALUE, Headers, has_control, name_as_read
 
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
@@ -26,6 +26,11 @@ _SINGLE: Final = frozenset(
 )
 _USUAL: Final = re.compile(r"^([!-9;-~]{1,255}+):[ \t]*+((?:[ -~]*[!-~])?)\r\n", re.MULTILINE)
 """A field of one line in ASCII, without white space before the colon and at the end."""
+_WITH_DISPLAY_NAME: Final = frozenset(
+    ("From", "To", "Contact", "Reply-To", "P-Asserted-Identity", "P-Preferred-Identity")
+)
+_QUOTED_PAIRS: Final = re.compile(r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\r\n])*+"[^\x00-\x08\x0a-\x1f\x7f]*+')
+"""A value that begins with a display name, and has control characters only there, each behind a backslash (§25.1)."""
 _MOST_FIELDS: Final = 256
 _LONGEST_NAME: Final = 255
 
@@ -106,19 +111,19 @@ def _read_fields(lines: list[str], names: list[str], values: list[str], *, dirty
     skipping = True  # a continuation has a line before it that was taken
     for line in lines:
         if line[:1] in {" ", "\t"} and line:
-            if skipping or (dirty and _has_control(line)):
+            if skipping or (dirty and has_control(line)):
                 problem = problem or "Malformed Header Field"
             elif line.strip(" \t"):  # a line of nothing but spaces would end the header, were it written again
                 values[-1] = f"{values[-1]}\r\n{line}".rstrip(" \t")
             continue
         name, colon, value = line.partition(":")
-        known = _name(name)
-        skipping = not colon or not known or (dirty and _has_control(line)) or len(names) >= _MOST_FIELDS
+        known, value = _name(name), value.strip(" \t")
+        skipping = not colon or not known or (dirty and not _is_sound(known, value)) or len(names) >= _MOST_FIELDS
         if skipping:
             problem = problem or "Malformed Header Field"
             continue
         names.append(known)
-        values.append(value.strip(" \t"))
+        values.append(value)
     return problem
 
 
@@ -126,12 +131,9 @@ def _name(text: str) -> str:
     return name_as_read(text) if len(text) <= _LONGEST_NAME else ""
 
 
-def _has_control(line: str) -> bool:
-    try:
-        checked(line)
-    except ValueError:
-        return True
-    return False
+def _is_sound(name: str, value: str) -> bool:
+    """Whether the value has control characters only where its field may have them."""
+    return not has_control(value) or (name in _WITH_DISPLAY_NAME and _QUOTED_PAIRS.fullmatch(value) is not None)
 
 
 def _drop_repeated(names: list[str], values: list[str]) -> str:

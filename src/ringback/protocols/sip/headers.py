@@ -22,14 +22,14 @@ _COMMAS: Final = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|<[^>]*+>?|,')
 _SEMICOLONS: Final = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|;')
 _QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _ESCAPED: Final = re.compile(r"\\(.)")
-_VIA: Final = re.compile(rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++([^;]++)", re.IGNORECASE)
+_VIA: Final = re.compile(rf"SIP[ \t]*+/[ \t]*+[0-9.]++[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++([^;]++)", re.IGNORECASE)
 _USUAL_ADDRESS: Final = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|([^"<> \t]*+) ?)<([^<>" \t]++)>(?:;tag=({TOKEN}++))?')
 _AROUND_COLON: Final = re.compile(r"[ \t]*:[ \t]*")
 _IP_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]++|\[[0-9A-Fa-f:.]++\]")
 _NEVER_IN_A_URI: Final = frozenset(' \t"<>')
 _LONGEST_PLACE: Final = 300
 _CSEQ: Final = re.compile(rf"([0-9]{{1,10}}+)[ \t]++({TOKEN}++)")
-_BYTES_ALONE: Final = re.compile("[\udc80-\udcff]")
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f\udc80-\udcff]")
 
 
 class Via(msgspec.Struct, frozen=True, gc=False):
@@ -69,8 +69,8 @@ class Via(msgspec.Struct, frozen=True, gc=False):
 class NameAddress(msgspec.Struct, frozen=True, gc=False):
     """A name and a URI: From, To, Contact, Route… (§20.10).
 
-    display_name: without quotes, fit to be shown (bytes that are no UTF-8 are read as Latin-1). uri: its text, "*"
-    in `Contact: *`. parameters: those of the header field, names in lower case, values without their quotes.
+    display_name: without quotes, fit to be shown. uri: its text, "*" in `Contact: *`. parameters: those of the header
+    field, names in lower case, values without their quotes.
     """
 
     display_name: str
@@ -108,10 +108,13 @@ def is_word_of_a_header(text: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """A text that people and databases can take: bytes that are no UTF-8 are read as Latin-1, or become "?"."""
-    if text.isascii():
+    """A text that people and databases can take: bytes that are no UTF-8 are read as Latin-1.
+
+    Other such bytes, and control characters, become "?".
+    """
+    if text.isascii() and text.isprintable():
         return text
-    return _BYTES_ALONE.sub(lambda one: chr(byte) if (byte := ord(one[0]) - 0xDC00) >= 0xA0 else "?", text)
+    return _NO_TEXT.sub(lambda one: chr(byte) if (byte := ord(one[0]) - 0xDC00) >= 0xA0 else "?", text)
 
 
 def quoted(text: str) -> str:
