@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 
 import pytest
@@ -16,6 +17,8 @@ from tests.devices.test_api import REGISTRATIONS, active_phone, mac_token
 from tests.devices.test_push_registration import by_signature, by_token, push
 from tests.protocols.test_web_push import AUTH, ENDPOINT, P256DH
 from tests.served import Served
+
+APNS, VOIP = "0a1b2c3d" * 8, "9f8e7d6c" * 8
 
 
 async def kept(served: Served, phone: TestPhone) -> list[PushToken]:
@@ -40,7 +43,7 @@ async def test_a_phone_has_a_push_token_of_each_kind(served: Served) -> None:
         ("webpush", {}),
         ("local", {}),
     ):
-        told = subscription() if platform == "webpush" else f"token-of-{platform}"
+        told = {"webpush": subscription(), "apns": APNS, "apns-voip": VOIP}.get(platform, f"token-of-{platform}")
         answer = await by_token(served, phone, push(told, **{"platform": platform, **more}))
         assert answer.body == {"status": "OK"}, platform
     found = {one.kind: (one.push_token, one.environment, one.suspended) for one in await kept(served, phone)}
@@ -48,8 +51,8 @@ async def test_a_phone_has_a_push_token_of_each_kind(served: Served) -> None:
         {"endpoint": ENDPOINT, "keys": {"p256dh": P256DH, "auth": AUTH}}, separators=(",", ":")
     )  # fmt: skip
     assert found == {
-        "apns": ("token-of-apns", "development", False),
-        "apns-voip": ("token-of-apns-voip", "production", False),
+        "apns": (APNS, "development", False),
+        "apns-voip": (VOIP, "production", False),
         "fcm": ("token-of-android", None, False),
         "local": (phone.id, None, False),
         "webpush": (canonical, None, False),
@@ -90,6 +93,46 @@ async def test_a_bad_subscription_is_refused_by_the_name_of_its_member(
     answer = await by_signature(served_sqlite, phone, push(told, platform="webpush"))
     assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST")
     assert [one["fieldName"] for one in answer.body["responseObject"]["violations"]] == [field]
+    assert await kept(served_sqlite, phone) == []
+
+
+async def test_one_push_token_of_apns_is_one_however_it_is_written(served_sqlite: Served) -> None:
+    first, second = await active_phone(served_sqlite), await active_phone(served_sqlite)
+    for platform in ("apns", "apns-voip", "ios"):
+        assert (await by_signature(served_sqlite, first, push(APNS, platform=platform))).status == 200
+        assert (await by_signature(served_sqlite, second, push(APNS.upper(), platform=platform))).status == 200
+        assert await kept(served_sqlite, first) == []
+        assert {one.push_token for one in await kept(served_sqlite, second)} == {APNS}
+
+
+async def test_the_push_token_that_the_documentation_shows(served_sqlite: Served) -> None:
+    phone = await active_phone(served_sqlite)
+    documented = push("10de0b9c-791f-4e9f-93c4-e2203951c307", platform="ios")
+    assert (await by_signature(served_sqlite, phone, documented)).body == {"status": "OK"}
+    assert [one.push_token for one in await kept(served_sqlite, phone)] == ["10de0b9c791f4e9f93c4e2203951c307"]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "bad"),
+    [
+        (
+            ("apns", "apns-voip", "ios"),
+            ("T1", APNS[:-1], "g" * 64, f"<{APNS}>", "ab" * 7, "ab" * 257, f"{APNS}\n", f"{APNS}/../x", "-" * 64),
+        ),
+        (
+            ("fcm", "android", "hms"),
+            ("a b", " ab", "ab\n", "a\tb", "a\x7fb", "\N{LATIN SMALL LETTER E WITH ACUTE}", "x" * 4097),
+        ),
+    ],
+)
+async def test_what_cannot_be_a_push_token_is_refused(
+    served_sqlite: Served, platforms: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    phone = await active_phone(served_sqlite)
+    for platform, told in itertools.product(platforms, bad):
+        answer = await by_signature(served_sqlite, phone, push(told, platform=platform))
+        assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST"), (platform, told)
+        assert [one["fieldName"] for one in answer.body["responseObject"]["violations"]] == ["requestObject.token"]
     assert await kept(served_sqlite, phone) == []
 
 

@@ -10,6 +10,7 @@ from ringback.devices import queries
 from ringback.errors import DestinationNotAllowed, UniqueViolation, invalid_field
 from ringback.languages import preferred_languages
 from ringback.principal import device
+from ringback.protocols.push_token_forms import APNS_HINT, FCM_HINT, apns_push_token, is_fcm_push_token
 from ringback.protocols.web_push import SubscriptionInvalid, parse_subscription
 from ringback.push import TokenOwner
 
@@ -105,18 +106,31 @@ def told_language(headers: Mapping[str, str]) -> str | None:
 
 
 def checked_push_token(told: PushTokenObject, urls: Urls) -> PushTokenObject:
-    """The push token as it is stored: of Web Push the canonical subscription. Costs an EC operation there.
+    """The push token in the form in which it is stored. Costs an EC operation for Web Push. Raises InvalidRequest."""
+    match PLATFORMS[told.platform]:
+        case "webpush":
+            stored = _subscription(told.token, urls)
+        case "apns" | "apns-voip":
+            # The documentation of the mobile API shows one of iOS written as a UUID.
+            number = apns_push_token(told.token.replace("-", ""))
+            if number is None:
+                raise invalid_field("requestObject.token", f"Send the push token of APNs {APNS_HINT}.")
+            stored = number
+        case "fcm" | "hms" if not is_fcm_push_token(told.token):
+            raise invalid_field("requestObject.token", FCM_HINT)
+        case _:
+            stored = told.token
+    return msgspec.structs.replace(told, token=stored)
 
-    Raises InvalidRequest naming the field: the endpoint of a subscription must be one that the server may call.
-    """
-    if PLATFORMS[told.platform] != WEB_PUSH:
-        return told
+
+def _subscription(text: str, urls: Urls) -> str:
+    """The canonical subscription. Raises InvalidRequest: its endpoint must be one that the server may call."""
     try:
-        subscription = parse_subscription(told.token)
+        subscription = parse_subscription(text)
         urls.check_url(subscription.endpoint)
     except SubscriptionInvalid as error:
         field = f"requestObject.token.{error.field}" if error.field else "requestObject.token"
         raise invalid_field(field, str(error)) from error
     except DestinationNotAllowed as error:
         raise invalid_field("requestObject.token.endpoint", error.message) from error
-    return msgspec.structs.replace(told, token=subscription.text())
+    return subscription.text()

@@ -1,0 +1,20 @@
+"""What push tokens look like, from wherever a phone tells them: the mobile API, UDS, SIP."""
+
+from __future__ import annotations
+
+import re
+
+_APNS = re.compile(r"(?:[0-9a-fA-F]{2}){8,256}")
+_FCM = re.compile(r"[\x21-\x7e]{1,4096}")
+APNS_HINT = "in hexadecimal digits, 8 to 256 bytes"
+FCM_HINT = "It has 1 to 4096 visible ASCII characters."
+
+
+def apns_push_token(text: str) -> str | None:
+    """A push token of APNs as it is stored, in lower case, since it is a number; None when it cannot be one."""
+    return text.lower() if _APNS.fullmatch(text) else None
+
+
+def is_fcm_push_token(text: str) -> bool:
+    """Whether it can be a push token of FCM."""
+    return _FCM.fullmatch(text) is not None
