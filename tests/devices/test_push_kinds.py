@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 
@@ -16,7 +17,7 @@ from tests.devices.phone import TestPhone
 from tests.devices.test_api import REGISTRATIONS, active_phone, mac_token
 from tests.devices.test_push_registration import by_signature, by_token, push
 from tests.protocols.test_web_push import AUTH, ENDPOINT, P256DH
-from tests.served import Served
+from tests.served import Answer, Served
 
 APNS, VOIP = "0a1b2c3d" * 8, "9f8e7d6c" * 8
 
@@ -134,6 +135,37 @@ async def test_what_cannot_be_a_push_token_is_refused(
         assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST"), (platform, told)
         assert [one["fieldName"] for one in answer.body["responseObject"]["violations"]] == ["requestObject.token"]
     assert await kept(served_sqlite, phone) == []
+
+
+async def test_the_key_of_a_push_token(served: Served) -> None:
+    phone = await active_phone(served)
+    good = base64.b64encode(bytes(32)).decode()
+
+    async def tell(key: object, platform: str = "fcm") -> Answer:
+        return await by_signature(served, phone, push("T", platform=platform, encryptionKey=key))
+
+    async def has_key() -> list[bool]:
+        return [one.encryption_key_sealed is not None for one in await kept(served, phone)]
+
+    for key, encrypted in (
+        (None, False),
+        (good, True),
+        (None, True),
+        ("", False),
+        (f" {good[:20]}\r\n{good[20:]}", True),
+    ):
+        assert (await tell(key)).body == {"status": "OK"}
+        assert await has_key() == [encrypted]
+    short = base64.b64encode(bytes(31)).decode()
+    for wrong in (short, base64.b64encode(bytes(33)).decode(), bytes(32).hex(), "%", " ", good[:-1], 7, "A" * 256):
+        answer = await tell(wrong)
+        assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST"), wrong
+        named = [one["fieldName"] for one in answer.body["responseObject"]["violations"]]
+        assert named == ["requestObject.encryptionKey"]
+        assert await has_key() == [True]
+    by_hand = await tell(good, "local")
+    assert by_hand.body["responseObject"]["violations"][0]["fieldName"] == "requestObject.encryptionKey"
+    assert (await tell("", "local")).status == 200
 
 
 async def test_an_unknown_platform_is_refused(served_sqlite: Served) -> None:

@@ -1,13 +1,17 @@
-"""What push tokens look like, from wherever a phone tells them: the mobile API, UDS, SIP."""
+"""What push tokens and their keys look like, from wherever a phone tells them: the mobile API, UDS, SIP."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 
 _APNS = re.compile(r"(?:[0-9a-fA-F]{2}){8,256}")
 _FCM = re.compile(r"[\x21-\x7e]{1,4096}")
 APNS_HINT = "in hexadecimal digits, 8 to 256 bytes"
 FCM_HINT = "It has 1 to 4096 visible ASCII characters."
+KEY_BYTES = 32
+KEY_HINT = f"It must be the Base64 of exactly {KEY_BYTES} bytes."
 
 
 def apns_push_token(text: str) -> str | None:
@@ -18,3 +22,14 @@ def apns_push_token(text: str) -> str | None:
 def is_fcm_push_token(text: str) -> bool:
     """Whether it can be a push token of FCM."""
     return _FCM.fullmatch(text) is not None
+
+
+def encryption_key(text: str) -> bytes:
+    """The key that pushes are encrypted with, from Base64 with any line breaks. Raises ValueError."""
+    try:
+        key = base64.b64decode("".join(text.split()), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(KEY_HINT)
+    return key

@@ -7,22 +7,25 @@ element leaves a value as it is, an empty one sets its default.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Literal, NoReturn
 from xml.parsers import expat
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ringback.protocols.push_token_forms import APNS_HINT, FCM_HINT, apns_push_token, is_fcm_push_token
+from ringback.protocols.push_token_forms import (
+    APNS_HINT,
+    FCM_HINT,
+    apns_push_token,
+    encryption_key,
+    is_fcm_push_token,
+)
 
 Channel = Literal["APNS", "APNS:dev", "FCM"]
 
 CHANNELS: tuple[Channel, ...] = ("APNS", "APNS:dev", "FCM")
 ALGORITHM = "A256GCM"
 PAYLOAD_VERSION = "V2"
-KEY_BYTES = 32
 MAX_BYTES = 16_384
 MAX_DEPTH = 8
 MAX_ELEMENTS = 64
@@ -111,12 +114,9 @@ def _key(text: str | None) -> bytes | UnsetType | None:
     if not text:
         return None
     try:
-        key = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        _refuse("key", f"It must be the Base64 of exactly {KEY_BYTES} bytes.")
-    return key
+        return encryption_key(text)
+    except ValueError as error:
+        raise UdsTokenError("key", str(error)) from error
 
 
 def _application(text: str | None) -> str | UnsetType:
