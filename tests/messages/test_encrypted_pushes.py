@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from ringback.clock import ManualClock
 from ringback.protocols.jwe import decrypt
 from ringback.softphone import Phone
 from ringback.testing import Providers, Received
 from tests.apps.push_files import base64_of
 from tests.messages.bank import INBOX, MESSAGES, Bank
-from tests.served import Served
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 DEVICE = "5e" * 32
-
-
-@pytest.fixture
-async def providers(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Providers]:
-    async with Providers(tmp_path / "providers", clock=clock) as doubles:
-        yield doubles
-
-
-@pytest.fixture
-async def bank(database_url: str, tmp_path: Path, providers: Providers, clock: ManualClock) -> AsyncIterator[Bank]:
-    settings: dict[str, Any] = {
-        name.removeprefix("RINGBACK_").lower(): value for name, value in providers.settings.items()
-    }
-    async with Served.start(tmp_path, database_url, clock=clock, **settings) as served:
-        key, credentials = providers.key, "/api/v1/apps/bank/push-credentials"
-        apns = {"keyId": key.key_id, "teamId": key.team_id, "bundleId": providers.bundle_id}
-        apns["keyFile"] = base64_of(key.file.read_bytes())
-        fcm = {"serviceAccount": base64_of(providers.fcm.account.file.read_bytes())}
-        for kind, content in (("apns", apns), ("fcm", fcm)):
-            assert (await served.call("PUT", f"{credentials}/{kind}", content, auth=served.admin)).status == 200
-        yield Bank(served, clock)
 
 
 def opened(jwe: str, key: bytes = KEY) -> dict[str, Any]:
@@ -53,7 +26,10 @@ async def told(bank: Bank, providers: Providers, text: str, many: int) -> Receiv
     return (await providers.apns.wait_for(many, push_token=DEVICE, status=200))[-1]
 
 
-async def test_everything_that_a_phone_with_a_key_is_told_is_encrypted(bank: Bank, providers: Providers) -> None:
+async def test_everything_that_a_phone_with_a_key_is_told_is_encrypted(
+    sending_bank: Bank, providers: Providers
+) -> None:
+    bank = sending_bank
     phone = await bank.phone("jan")
     assert await phone.register_push("apns", DEVICE, KEY) == DEVICE
     message = await told(bank, providers, "Balance", 1)
@@ -70,7 +46,8 @@ async def test_everything_that_a_phone_with_a_key_is_told_is_encrypted(bank: Ban
         assert not any(word in clear for word in ("Balance", "confidence", "News", "mtoken"))
 
 
-async def test_the_key_stays_until_another_is_told(bank: Bank, providers: Providers) -> None:
+async def test_the_key_stays_until_another_is_told(sending_bank: Bank, providers: Providers) -> None:
+    bank = sending_bank
     phone: Phone = await bank.phone("jan")
     await phone.register_push("apns", DEVICE)
     assert (await told(bank, providers, "A", 1)).payload["aps"]["alert"]["title"] == "A"
@@ -88,7 +65,8 @@ async def test_the_key_stays_until_another_is_told(bank: Bank, providers: Provid
     assert base64_of(KEY) not in json.dumps(audit.body)
 
 
-async def test_each_kind_has_its_own_key(bank: Bank, providers: Providers) -> None:
+async def test_each_kind_has_its_own_key(sending_bank: Bank, providers: Providers) -> None:
+    bank = sending_bank
     phone = await bank.phone("jan")
     await phone.register_push("apns", DEVICE)
     await phone.register_push("fcm", "fcm-of-jan", KEY)

@@ -107,7 +107,7 @@ class PushTrace(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Why a user was or was not told something.
 
     `noticeId` is None for a push that belongs to no notice, such as a call's; then there is nothing in `considered`.
-    `subjectKind`: operation, message, inbox, campaign or call; `subjectId`: which.
+    `subjectKind`: operation, message, inbox, campaign, call or liveActivity; `subjectId`: which.
     """
 
     notice_id: str | None
