@@ -44,7 +44,16 @@ from ringback.http.edge import Edge
 from ringback.http.swagger import documentation_routes
 from ringback.installation import Installation
 from ringback.jobs import Job
-from ringback.messages import Campaigns, Inbox, LocalStreams, MessageSending, MessagesService, Tracing, api_campaigns
+from ringback.messages import (
+    Campaigns,
+    Inbox,
+    LiveActivities,
+    LocalStreams,
+    MessageSending,
+    MessagesService,
+    Tracing,
+    api_campaigns,
+)
 from ringback.messages import api as messages_api
 from ringback.openid import OpenIdClient
 from ringback.operations import OperationsService, TemplatesService
@@ -85,6 +94,7 @@ class Rooms:
     campaigns: Campaigns
     sending: MessageSending
     inbox: Inbox
+    activities: LiveActivities
     tracing: Tracing
     push: PushParts
     calls: CallParts
@@ -212,6 +222,7 @@ def wire(installation: Installation) -> Rooms:
         campaigns=campaigns,
         sending=MessageSending(**telling),
         inbox=Inbox(randomness=installation.randomness, **telling),
+        activities=LiveActivities(access=access, pushes=push.pushes, audit=audit, **source),
         tracing=tracing,
         push=push,
         calls=calls,
@@ -275,6 +286,7 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
                 rooms.streams,
                 sending=rooms.sending,
                 inbox=rooms.inbox,
+                activities=rooms.activities,
                 tracing=rooms.tracing,
                 idempotency_keys=rooms.idempotency_keys,
             ),

@@ -12,6 +12,7 @@ from ringback.http2 import Backend, PoolLimits
 from ringback.outbox import Outbox
 from ringback.push import (
     CHANNELS,
+    LIVE_ACTIVITY,
     ApnsProvider,
     CallPushes,
     CredentialTrials,
@@ -84,6 +85,7 @@ def wire_push(installation: Installation, *, events: Events, audit: AuditLog, ou
     providers: dict[str, Any] = {
         "apns": apns,
         "apns-voip": apns,
+        LIVE_ACTIVITY: apns,
         "fcm": fcm,
         "webpush": WebPushProvider(way_out=web_push_egress, credentials=live, **source),
     }

@@ -19,10 +19,11 @@ from ringback.apps.schema_push_credentials import ApnsContent
 from ringback.errors import InvalidRequest
 from ringback.http import decode
 from ringback.protocols.der import INTEGER, OCTET_STRING, SEQUENCE, element, items, iteration_counts
-from tests.apps.push_files import base64_of, certificate, p12_of, pem, rsa_key
+from tests.apps.push_files import base64_of, certificate, certificate_pem, p12_of, pem, rsa_key
 from tests.served import Served
 
 CONSTRUCTED_OCTET_STRING = 0x24
+OBJECT_ID = 0x06
 MOST = 2**31 - 1
 
 
@@ -62,6 +63,28 @@ def hidden_bomb() -> str:
 def test_a_p12_that_hides_how_much_work_it_is_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow_keys, "PATIENCE_SECONDS", 1)
     assert refused({"p12": hidden_bomb(), "password": "secret"}) == ("p12", TOO_SLOW)
+
+
+def encrypted_key(salt: bytes, count: int) -> str:
+    """A private key whose password needs `count` iterations (PBES1, RFC 8018 App. A.3)."""
+    pbe = bytes.fromhex("2a864886f70d010c0103")  # pbeWithSHAAnd3-KeyTripleDES-CBC
+    asked = element(INTEGER, count.to_bytes(count.bit_length() // 8 + 1, "big", signed=True))
+    algorithm = element(SEQUENCE, element(OBJECT_ID, pbe) + element(SEQUENCE, salt + asked))
+    der = element(SEQUENCE, algorithm + element(OCTET_STRING, bytes(64)))
+    lines = base64.encodebytes(der)
+    return base64_of(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + lines + b"-----END ENCRYPTED PRIVATE KEY-----\n")
+
+
+def test_an_encrypted_key_is_no_way_around_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = base64_of(certificate_pem(certificate()))
+    sent = {"certificate": made, "password": "secret"}
+    assert refused({**sent, "privateKey": encrypted_key(element(OCTET_STRING, bytes(8)), 2_000)})[0] == "password"
+    field, hint = refused({**sent, "privateKey": encrypted_key(element(OCTET_STRING, bytes(8)), MOST)})
+    assert (field, "too many iterations" in hint) == ("privateKey", True)
+    monkeypatch.setattr(slow_keys, "PATIENCE_SECONDS", 1)
+    hidden = element(CONSTRUCTED_OCTET_STRING, element(OCTET_STRING, bytes(8)))
+    for salt, count in ((element(OCTET_STRING, bytes(8)), -MOST), (hidden, MOST)):
+        assert refused({**sent, "privateKey": encrypted_key(salt, count)})[0] == "privateKey"
 
 
 async def test_others_are_served_meanwhile(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ringback.cli.push_credential import credential
 from ringback.errors import RingbackError
@@ -36,6 +37,8 @@ def folder(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "AuthKey_73Q8JZND1V.p8").write_bytes(pem(p256()))
     (tmp_path / "cert.pem").write_bytes(certificate_pem(certificate()))
+    (tmp_path / "aps.cer").write_bytes(certificate().public_bytes(Encoding.DER))
+    (tmp_path / "encrypted.pem").write_bytes(pem(rsa_key(), b"secret"))
     (tmp_path / "key.pem").write_bytes(pem(rsa_key()))
     (tmp_path / "push.p12").write_bytes(base64.b64decode(p12_of(certificate(), rsa_key())))
     (tmp_path / "password").write_text("secret\n")
@@ -65,6 +68,7 @@ def test_each_form_is_added_listed_and_cleared() -> None:
     assert "key id       73Q8JZND1V" in added.output
     for form in (
         ("--certificate", "cert.pem", "--key", "key.pem"),
+        ("--certificate", "aps.cer", "--key", "encrypted.pem", "--password-file", "password"),
         ("--p12", "push.p12", "--password-file", "password"),
         ("--fcm", "account.json"),
         ("--webpush", "mailto:push@example.com"),
@@ -111,6 +115,7 @@ def test_what_is_missing_is_named(arguments: tuple[str, ...], sentence: str) -> 
         (("add", "bank", "--fcm", "key.pem"), "serviceAccount"),
         (("add", "bank", "--p12", "push.p12"), "password"),
         (("add", "bank", "--certificate", "cert.pem"), "certificate"),
+        (("add", "bank", "--certificate", "cert.pem", "--key", "encrypted.pem"), "password"),
         (("add", "none", "--webpush", "mailto:a@b"), "no such application"),
         (("try", "bank", "fcm"), "no push credential"),
         (("clear", "bank", "fcm"), "no push credential"),

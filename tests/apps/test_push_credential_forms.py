@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs12,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +130,43 @@ def test_a_certificate_comes_as_pem_in_one_file_or_two_or_as_p12() -> None:
     assert isinstance(apns({"p12": p12_of(made, rsa_key(), b"")}), ApnsCertificate)
 
 
+def encrypted_keys() -> list[bytes]:
+    """As `openssl pkcs12 -nocerts` writes it, newer and older, with the lines that it writes before; and in DER."""
+    described = b"Bag Attributes\n    friendlyName: push\nKey Attributes: <No Attributes>\n"
+    password = BestAvailableEncryption(b"secret")
+    return [
+        described + pem(rsa_key(), b"secret"),
+        rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, password),
+        rsa_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, password),
+    ]
+
+
+@pytest.mark.parametrize("key", encrypted_keys(), ids=["described", "older", "der"])
+def test_the_key_of_a_certificate_may_be_encrypted(key: bytes) -> None:
+    made = certificate()
+    credential = apns({**_pair(made, key), "password": "secret"})
+    assert credential.private_key_pem == pem(rsa_key()).decode()
+    assert refused(lambda: apns({**_pair(made, key), "password": "Secret"}))[0] == "password"
+    assert "send its password" in refused(lambda: apns(_pair(made, key)))[1]
+    if key.startswith(b"-----BEGIN"):
+        assert apns({"certificate": base64_of(certificate_pem(made) + key), "password": "secret"}) == credential
+
+
+def test_a_certificate_comes_as_apple_delivers_it() -> None:
+    made = certificate()
+    der = {"certificate": base64_of(made.public_bytes(Encoding.DER)), "privateKey": base64_of(pem(rsa_key()))}
+    assert apns(der) == apns(_pair(made))
+
+
+def test_the_certificate_may_stand_anywhere_in_its_chain() -> None:
+    made, issuer = certificate(), certificate(None, key=p256())
+    in_order = certificate_pem(made) + certificate_pem(issuer)
+    for chain in (in_order, certificate_pem(issuer) + certificate_pem(made)):
+        credential = apns({"certificate": base64_of(chain), "privateKey": base64_of(pem(rsa_key()))})
+        assert credential.certificate_pem == in_order.decode()
+    assert refused(lambda: apns(_pair(issuer)))[0] == "privateKey"
+
+
 def test_a_certificate_says_its_topics_and_its_environment() -> None:
     listed = {BUNDLE_ID: "app", VOIP: "voip", f"{BUNDLE_ID}.complication": "complication"}
     for extensions, environment in (
@@ -151,7 +195,11 @@ def _pair(made: x509.Certificate, key: bytes | None = None) -> dict[str, Any]:
         ({"certificate": "AAAA"}, "certificate"),
         ({"certificate": base64_of(certificate_pem(certificate()))}, "certificate"),
         (_pair(certificate(), b"junk"), "privateKey"),
-        (_pair(certificate(), pem(rsa_key(), b"secret")), "privateKey"),
+        (_pair(certificate(), pem(rsa_key(), b"secret")), "password"),
+        ({**_pair(certificate(), pem(rsa_key(), b"secret")), "password": "wrong"}, "password"),
+        ({**_pair(certificate(), pem(p256(), b"secret")), "password": "secret"}, "privateKey"),
+        ({"certificate": base64_of(certificate_pem(certificate()) + pem(rsa_key(), b"secret"))}, "password"),
+        ({"certificate": base64_of(certificate().public_bytes(Encoding.DER))}, "certificate"),
         (_pair(certificate(), pem(p256())), "privateKey"),
         (_pair(certificate(None)), "certificate"),
         (_pair(certificate("Nobody")), "certificate"),

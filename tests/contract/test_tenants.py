@@ -33,6 +33,7 @@ CALLBACK = {
 MESSAGE = {"title": "News", "message": "There is news."}
 INBOX_MESSAGE = {"type": "text", "subject": "News", "summary": "There is news.", "body": "All of it."}
 CAMPAIGN = {"name": "News", "texts": {"en": {"title": "News"}}}
+LIVE_ACTIVITY = {"pushToken": "5e" * 32, "event": "update", "contentState": {}}
 OFFLINE_OTP = {"otp": "1234-5678-1234-5678", "nonce": "AAAAAAAAAAAAAAAAAAAAAA=="}
 
 
@@ -298,6 +299,9 @@ ENDPOINTS = {
             lambda ids: {"userId": ids.user_id, "registrationId": ids.registration_id, **MESSAGE},
         ),
         fresh=("messageId",),
+    ),
+    "pushLiveActivity": Endpoint(
+        bodies=(lambda ids: {"appId": ids.app_id, "userId": ids.user_id, **LIVE_ACTIVITY},),
     ),
     "createCampaign": Endpoint(
         bodies=(

@@ -138,6 +138,69 @@ async def test_the_command_line_tells_and_waits(new_server: NewServer, tmp_path:
         await providers.fcm.wait_for(count + 2)
 
 
+async def campaigns(server: ServerProcess, admin: str) -> list[Any]:
+    page = await asyncio.to_thread(server.call, "GET", "/api/v1/campaigns?appId=bank", None, admin)
+    return page["items"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"alice\n\xe9mile\n", "users.txt is no text in UTF-8: "),
+        ("alice\nbob\n".encode("utf-16"), "users.txt is no text in UTF-8: "),
+        (b"", "users.txt names no user."),
+        (b"\xef\xbb\xbf\n \n", "users.txt names no user."),
+        (b"alice\n\n" + b"b" * 256 + b"\n", "users.txt, line 3: a user id has 1 to 255 characters, and no control"),
+        (b"alice\tBank\n", "users.txt, line 1: a user id has 1 to 255 characters, and no control"),
+        (b"\0\n", "users.txt, line 1: a user id has 1 to 255 characters, and no control"),
+    ],
+)
+async def test_a_file_that_names_no_users_leaves_no_campaign_behind(
+    new_server: NewServer, tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    server, users = new_server(), tmp_path / "users.txt"
+    await asyncio.to_thread(server.start)
+    admin = (await asyncio.to_thread(server.furnish)).admin
+    users.write_bytes(content)
+    said = ("push", "campaign", "bank", "--title", "Hello", "--users", str(users))
+    refused = await asyncio.to_thread(server.cli, *said, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("ringback: ")
+    assert complaint in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert await campaigns(server, admin) == []
+
+
+async def test_whom_a_campaign_made_on_the_command_line_tells(new_server: NewServer, tmp_path: Path) -> None:
+    server, users, texts = new_server(), tmp_path / "users.txt", tmp_path / "texts.json"
+    await asyncio.to_thread(server.start)
+    admin = (await asyncio.to_thread(server.furnish)).admin
+
+    async def tell(*more: str, check: bool = True) -> Any:
+        said = ("push", "campaign", "bank", "--users", str(users), "--json", *more)
+        return await asyncio.to_thread(server.cli, *said, check=check)
+
+    # As Windows writes it, and as long as user ids can be.
+    longest = [f"{number:03}" + "\N{OLD PERSIAN SIGN A}" * 252 for number in range(130)]
+    users.write_text("\r\n".join(["alice", *longest, "bob", ""]), encoding="utf-8-sig", newline="")
+    title = "t" * 1024
+    shown = json.loads((await tell("--title", title)).stdout)
+    assert (shown["users"], shown["usersDone"], shown["name"]) == (132, 132, "t" * 255)
+    rows = apsw.Connection(str(server.folder / "ringback.db")).execute("SELECT user_id FROM campaign_users").fetchall()
+    assert sorted(str(user) for (user,) in rows) == sorted(["alice", *longest, "bob"])
+
+    texts.write_text('{"en": {"title": "Hello"}}')
+    for wrong in (("--title", "X"), ("--message", "X")):
+        refused = await tell("--texts", str(texts), *wrong, check=False)
+        assert refused.returncode == 2
+        assert "--texts FILE, or --title and --message" in refused.stderr
+    texts.write_bytes(b'{"en": {"title": "\xff"}}')
+    refused = await tell("--texts", str(texts), check=False)
+    assert refused.returncode == 2
+    assert "is not a JSON object of texts by language" in refused.stderr
+    assert len(await campaigns(server, admin)) == 1
+
+
 async def test_whoever_stops_waiting_is_told_that_the_campaign_goes_on(new_server: NewServer, tmp_path: Path) -> None:
     async with Providers(tmp_path / "providers") as providers:
         server = new_server(**settings_of(providers))

@@ -268,7 +268,7 @@ async def test_mac_tokens_and_their_checks(served: Served) -> None:
     }
     assert not (await served.call("POST", verify, {"authHeader": header})).body["tokenValid"]
     assert refusal(await served.call("POST", verify, {"authHeader": "?"})) == (400, "ERROR_TOKEN_INVALID")
-    push = {"requestObject": {"platform": "ios", "token": "T1", "environment": "development"}}
+    push = {"requestObject": {"platform": "ios", "token": "ab" * 32, "environment": "development", "encryptionKey": ""}}
     for path in ("/api/push/device/register", "/api/push/device/register/token"):
         headers = {TOKEN_HEADER: build_token_header(phone.token_header())}
         assert (await served.phone_call("POST", path, push, headers=headers)).body == {"status": "OK"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import itertools
 import json
 
 import pytest
@@ -15,7 +17,9 @@ from tests.devices.phone import TestPhone
 from tests.devices.test_api import REGISTRATIONS, active_phone, mac_token
 from tests.devices.test_push_registration import by_signature, by_token, push
 from tests.protocols.test_web_push import AUTH, ENDPOINT, P256DH
-from tests.served import Served
+from tests.served import Answer, Served
+
+APNS, VOIP = "0a1b2c3d" * 8, "9f8e7d6c" * 8
 
 
 async def kept(served: Served, phone: TestPhone) -> list[PushToken]:
@@ -40,7 +44,7 @@ async def test_a_phone_has_a_push_token_of_each_kind(served: Served) -> None:
         ("webpush", {}),
         ("local", {}),
     ):
-        told = subscription() if platform == "webpush" else f"token-of-{platform}"
+        told = {"webpush": subscription(), "apns": APNS, "apns-voip": VOIP}.get(platform, f"token-of-{platform}")
         answer = await by_token(served, phone, push(told, **{"platform": platform, **more}))
         assert answer.body == {"status": "OK"}, platform
     found = {one.kind: (one.push_token, one.environment, one.suspended) for one in await kept(served, phone)}
@@ -48,8 +52,8 @@ async def test_a_phone_has_a_push_token_of_each_kind(served: Served) -> None:
         {"endpoint": ENDPOINT, "keys": {"p256dh": P256DH, "auth": AUTH}}, separators=(",", ":")
     )  # fmt: skip
     assert found == {
-        "apns": ("token-of-apns", "development", False),
-        "apns-voip": ("token-of-apns-voip", "production", False),
+        "apns": (APNS, "development", False),
+        "apns-voip": (VOIP, "production", False),
         "fcm": ("token-of-android", None, False),
         "local": (phone.id, None, False),
         "webpush": (canonical, None, False),
@@ -91,6 +95,84 @@ async def test_a_bad_subscription_is_refused_by_the_name_of_its_member(
     assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST")
     assert [one["fieldName"] for one in answer.body["responseObject"]["violations"]] == [field]
     assert await kept(served_sqlite, phone) == []
+
+
+async def test_one_push_token_of_apns_is_one_however_it_is_written(served_sqlite: Served) -> None:
+    first, second = await active_phone(served_sqlite), await active_phone(served_sqlite)
+    for platform in ("apns", "apns-voip", "ios"):
+        assert (await by_signature(served_sqlite, first, push(APNS, platform=platform))).status == 200
+        assert (await by_signature(served_sqlite, second, push(APNS.upper(), platform=platform))).status == 200
+        assert await kept(served_sqlite, first) == []
+        assert {one.push_token for one in await kept(served_sqlite, second)} == {APNS}
+
+
+async def test_the_push_token_that_the_documentation_shows(served_sqlite: Served) -> None:
+    phone = await active_phone(served_sqlite)
+    documented = push("10de0b9c-791f-4e9f-93c4-e2203951c307", platform="ios")
+    assert (await by_signature(served_sqlite, phone, documented)).body == {"status": "OK"}
+    assert [one.push_token for one in await kept(served_sqlite, phone)] == ["10de0b9c791f4e9f93c4e2203951c307"]
+
+
+async def test_a_made_up_push_token_of_apns_is_left_to_apns(served_sqlite: Served) -> None:
+    phone = await active_phone(served_sqlite)
+    for told in ("T1", "test-token-of-Alice", "g" * 64):
+        assert (await by_signature(served_sqlite, phone, push(told, platform="ios"))).body == {"status": "OK"}
+        assert [one.push_token for one in await kept(served_sqlite, phone)] == [told]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "bad"),
+    [
+        (
+            ("apns", "apns-voip", "ios"),
+            ("", f"<{APNS}>", "ab" * 257, f"{APNS}\n", f"{APNS}/../x", f"{APNS}?x", f"{APNS}%20"),
+        ),
+        (
+            ("fcm", "android", "hms"),
+            ("a b", " ab", "ab\n", "a\tb", "a\x7fb", "\N{LATIN SMALL LETTER E WITH ACUTE}", "x" * 4097),
+        ),
+    ],
+)
+async def test_what_cannot_be_a_push_token_is_refused(
+    served_sqlite: Served, platforms: tuple[str, ...], bad: tuple[str, ...]
+) -> None:
+    phone = await active_phone(served_sqlite)
+    for platform, told in itertools.product(platforms, bad):
+        answer = await by_signature(served_sqlite, phone, push(told, platform=platform))
+        assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST"), (platform, told)
+        assert [one["fieldName"] for one in answer.body["responseObject"]["violations"]] == ["requestObject.token"]
+    assert await kept(served_sqlite, phone) == []
+
+
+async def test_the_key_of_a_push_token(served: Served) -> None:
+    phone = await active_phone(served)
+    good = base64.b64encode(bytes(32)).decode()
+
+    async def tell(key: object, platform: str = "fcm") -> Answer:
+        return await by_signature(served, phone, push("T", platform=platform, encryptionKey=key))
+
+    async def has_key() -> list[bool]:
+        return [one.encryption_key_sealed is not None for one in await kept(served, phone)]
+
+    for key, encrypted in (
+        (None, False),
+        (good, True),
+        (None, True),
+        ("", False),
+        (f" {good[:20]}\r\n{good[20:]}", True),
+    ):
+        assert (await tell(key)).body == {"status": "OK"}
+        assert await has_key() == [encrypted]
+    short = base64.b64encode(bytes(31)).decode()
+    for wrong in (short, base64.b64encode(bytes(33)).decode(), bytes(32).hex(), "%", " ", good[:-1], 7, "A" * 256):
+        answer = await tell(wrong)
+        assert (answer.status, answer.body["responseObject"]["code"]) == (400, "INVALID_REQUEST"), wrong
+        named = [one["fieldName"] for one in answer.body["responseObject"]["violations"]]
+        assert named == ["requestObject.encryptionKey"]
+        assert await has_key() == [True]
+    by_hand = await tell(good, "local")
+    assert by_hand.body["responseObject"]["violations"][0]["fieldName"] == "requestObject.encryptionKey"
+    assert (await tell("", "local")).status == 200
 
 
 async def test_an_unknown_platform_is_refused(served_sqlite: Served) -> None:

@@ -106,6 +106,16 @@ async def test_a_message_is_accepted_and_recorded(fcm: FcmDouble, sender: Sender
     assert (push.connection, push.stream) == (1, 2), "one connection: the access token, then the message"
 
 
+async def test_a_phone_may_be_named_by_its_installation(fcm: FcmDouble, sender: Sender) -> None:
+    await sender.fetch()
+    fcm.script("fid-1", [reject("UNREGISTERED"), ACCEPT])
+    answers = [await sender.send({"fid": fid, "data": {"a": "b"}}) for fid in ("fid-1", "fid-1", "unregistered-2")]
+    assert [one.status for one in answers] == [404, 200, 404]
+    assert [one.push_token for one in fcm.accepted] == ["fid-1"]
+    refused = await sender.send({"fid": "a", "token": "b"})
+    assert (refused.status, refused.detail["fieldViolations"][0]["field"]) == (400, "message")
+
+
 async def test_it_speaks_http2_on_the_same_port(fcm: FcmDouble, sender: Sender) -> None:
     client = await Client.open(fcm.url, fcm.ca_file)
     headers = [("authorization", f"Bearer {sender.access_token}"), ("content-type", "application/json")]

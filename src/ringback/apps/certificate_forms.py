@@ -1,4 +1,4 @@
-"""APNs certificates as developers have them, checked: PEM files, or a .p12 of the Keychain."""
+"""APNs certificates as developers have them, checked: PEM files, Apple's .cer, or a .p12 of the Keychain."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ringback.apps.key_files import TOO_SLOW, check_bundle_id, decoded, pem_of, private_key
+from ringback.apps.key_files import TOO_SLOW, check_bundle_id, check_work, decoded, pem_of, private_key
 from ringback.apps.slow_keys import TooSlow, open_p12
 from ringback.errors import invalid_field
 from ringback.protocols.apns_certificate import VOIP, environment_of, topics_of, user_id_of
-from ringback.protocols.der import DerMalformed, iteration_counts
+from ringback.protocols.der import DerMalformed
 from ringback.push import ApnsCertificate, Environment
 
 MAX_TOPICS = 100
-MOST_ITERATIONS = 3_000_000
-"""Of key derivation in a .p12, as far as it says: half a second. Apple's Keychain asks for a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,20 @@ class Wish:
     environment: Environment | None = None
 
 
-def apns_certificate(certificate: str, key: str | None, wish: Wish, now_ms: int) -> ApnsCertificate:
-    """From PEM files in Base64. `key`: None = `certificate` holds both. Raises InvalidRequest that names the field."""
-    pem = decoded(certificate, "certificate")
+def apns_certificate(certificate: str, key: str | None, password: str, wish: Wish, now_ms: int) -> ApnsCertificate:
+    """From files in Base64: the certificate in PEM, others of its chain with it, or in DER as Apple's `aps.cer` is.
+
+    `key`: None = `certificate` holds both. `password`: of the key, where it is encrypted. Raises InvalidRequest that
+    names the field.
+    """
+    data = decoded(certificate, "certificate")
     try:
-        chain = x509.load_pem_x509_certificates(pem)
+        is_pem = b"-----BEGIN" in data
+        chain = x509.load_pem_x509_certificates(data) if is_pem else [x509.load_der_x509_certificate(data)]
     except (ValueError, x509.InvalidVersion) as error:
-        raise invalid_field("certificate", "This is no certificate in PEM.") from error
+        raise invalid_field("certificate", "This is no certificate in PEM or DER.") from error
     field = "certificate" if key is None else "privateKey"
-    opened = private_key(pem if key is None else decoded(key, field), field)
+    opened = private_key(data if key is None else decoded(key, field), field, password)
     return _checked(chain, opened, ("certificate", field), wish, now_ms)
 
 
@@ -49,13 +52,10 @@ def apns_p12(p12: str, password: str, wish: Wish, now_ms: int) -> ApnsCertificat
     """From a .p12 file in Base64. Raises InvalidRequest that names the field."""
     data = decoded(p12, "p12")
     try:
-        counts = list(iteration_counts(data))
+        check_work(data, "p12")
+        opened = open_p12(data, password)
     except DerMalformed as error:
         raise invalid_field("p12", "This is no .p12 file, or one that is not DER. Export it anew.") from error
-    if min(counts, default=0) < 0 or sum(counts) > MOST_ITERATIONS:
-        raise invalid_field("p12", "It asks for too many iterations of its password. Export it anew.")
-    try:
-        opened = open_p12(data, password)
     except TooSlow as error:
         raise invalid_field("p12", TOO_SLOW) from error
     if opened.error == "unsupported":
@@ -78,14 +78,8 @@ def _checked(
     chain: list[x509.Certificate], key: Any, fields: tuple[str, str], wish: Wish, now_ms: int
 ) -> ApnsCertificate:
     """What a certificate has to pass wherever it came from; `fields`: of the certificate, of the key."""
-    leaf = chain[0]
+    leaf = _of_key(chain, key, fields)
     topics, only = _what_it_serves(leaf, fields[0])
-    try:
-        of_leaf = _public(leaf)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise invalid_field(fields[0], "The certificate's public key is damaged, or of an unknown kind.") from error
-    if _public(key) != of_leaf:
-        raise invalid_field(fields[1], "The private key is not the one of the certificate.")
     begins, ends = (round(at.timestamp() * 1000) for at in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))
     if now_ms >= ends:
         raise invalid_field(fields[0], f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
@@ -96,13 +90,27 @@ def _checked(
     if wish.bundle_id is not None and wish.bundle_id not in topics:
         raise invalid_field("bundleId", f"The certificate is for {', '.join(topics)}.", wish.bundle_id)
     return ApnsCertificate(
-        certificate_pem="".join(one.public_bytes(Encoding.PEM).decode() for one in chain),
+        certificate_pem="".join(
+            one.public_bytes(Encoding.PEM).decode() for one in (leaf, *(one for one in chain if one is not leaf))
+        ),
         private_key_pem=pem_of(key),
         topics=topics,
         bundle_id=wish.bundle_id or topics[0].removesuffix(VOIP),
         not_after=ends,
         environment=only or wish.environment,
     )
+
+
+def _of_key(chain: list[x509.Certificate], key: Any, fields: tuple[str, str]) -> x509.Certificate:
+    """The certificate that the key belongs to; in a file with a chain it may stand anywhere."""
+    wanted = _public(key)
+    for one in chain:
+        try:
+            if _public(one) == wanted:
+                return one
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise invalid_field(fields[0], "The certificate's public key is damaged, or of an unknown kind.") from error
+    raise invalid_field(fields[1], "The private key is not the one of the certificate.")
 
 
 def _what_it_serves(leaf: x509.Certificate, field: str) -> tuple[tuple[str, ...], Environment | None]:

@@ -134,7 +134,7 @@ def apns_credential(content: ApnsContent, now: int) -> Credential:
         raise invalid_field(forms[1], f"Send either {forms[0]} or {forms[1]}.")
     wish = Wish(content.bundle_id, content.environment)
     if content.certificate is not None:
-        return apns_certificate(content.certificate, content.private_key, wish, now)
+        return apns_certificate(content.certificate, content.private_key, content.password, wish, now)
     if content.p12 is not None:
         return apns_p12(content.p12, content.password, wish, now)
     return apns_token_key(

@@ -18,7 +18,8 @@ Password = Annotated[str, msgspec.Meta(max_length=1000)]
 class ApnsContent(msgspec.Struct, frozen=True, rename="camel"):
     """An APNs auth key (`keyId`, `teamId`, `bundleId`, `keyFile`), or a certificate. Files in Base64.
 
-    A certificate is `certificate` with its `privateKey`, or both in one file, or `p12` with its `password`.
+    A certificate is `certificate` with its `privateKey`, or both in one file, or `p12`; `password`: of the private key
+    or of the `p12`.
     `environment`: where push tokens go that do not say so themselves; left out: production. `bundleId` with a
     certificate: which of its topics is the app.
     """

@@ -1,8 +1,8 @@
 """What may take long with a key file, done in a process of its own that is ended when it takes too long.
 
-A .p12 file says itself how many iterations its password needs, also where nobody can read it without the password; the
-parts of a large RSA key take a quarter of a second to compare. Both would hold the interpreter all the time, in threads
-as well. What is here blocks, so it is called in a thread.
+A .p12 file and an encrypted key say themselves how many iterations their password needs, also where nobody can read it
+without the password; the parts of a large RSA key take a quarter of a second to compare. All of that would hold the
+interpreter all the time, in threads as well. What is here blocks, so it is called in a thread.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -42,16 +43,21 @@ class Opened(msgspec.Struct, frozen=True):
 
 def open_p12(data: bytes, password: str) -> Opened:
     """The key and the certificates of a .p12 file. Raises TooSlow, TooBusy."""
-    return _ask(data, password)
+    return _ask("p12", data, password)
+
+
+def open_key(data: bytes, password: str) -> Opened:
+    """An encrypted private key, in PEM or DER. Raises TooSlow, TooBusy."""
+    return _ask("key", data, password)
 
 
 def is_whole(key: bytes) -> bool:
     """Whether the parts of a private key, in PEM or DER, belong together. Raises TooSlow, TooBusy."""
-    return _ask(key, None).error is None
+    return _ask("key", key, None).error is None
 
 
-def _ask(data: bytes, password: str | None) -> Opened:
-    asked = msgspec.json.encode({"data": base64.b64encode(data).decode(), "password": password})
+def _ask(file: Literal["p12", "key"], data: bytes, password: str | None) -> Opened:
+    asked = msgspec.json.encode({"file": file, "data": base64.b64encode(data).decode(), "password": password})
     try:
         done = subprocess.run(  # noqa: S603 - our own program, nothing of a stranger's in its arguments
             [sys.executable, "-I", str(_PROGRAM)],

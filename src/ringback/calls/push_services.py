@@ -10,7 +10,6 @@ so pn-param is `P256DH.AUTH`, both in base64url, as `PushSubscription.getKey` gi
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -18,6 +17,7 @@ import msgspec
 
 from ringback.calls.model_bindings import WantedPush
 from ringback.errors import DestinationNotAllowed
+from ringback.protocols.push_token_forms import apns_push_token, is_fcm_push_token
 from ringback.protocols.web_push import SubscriptionInvalid, parse_subscription
 from ringback.push import ApnsCertificate, ApnsTokenKey, FcmServiceAccount, WebPushKeys
 
@@ -37,8 +37,6 @@ LONGEST_PRID = 4_096
 _VOIP = "voip"
 _REMOTE = "remote"
 _APNS_KINDS = {_VOIP: "apns-voip", _REMOTE: "apns"}
-_APNS_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){8,100}")
-_FCM_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 class PushServices:
@@ -118,7 +116,7 @@ class PushServices:
         if provider == "apns":
             return _apns_tokens(kinds, prid)
         if provider == "fcm":
-            return [("fcm", prid)] if _FCM_TOKEN.fullmatch(prid) else None
+            return [("fcm", prid)] if is_fcm_push_token(prid) else None
         return self._subscription(prid, param)
 
     def _subscription(self, endpoint: str, param: str) -> list[tuple[str, str]] | None:
@@ -177,9 +175,10 @@ def _apns_tokens(services: tuple[str, ...], prid: str) -> list[tuple[str, str]] 
         token, colon, service = part.partition(":")
         if not colon and len(parts) == 1:
             service = services[0]
-        if service not in services or service in found or not _APNS_TOKEN.fullmatch(token):
+        stored = apns_push_token(token)
+        if service not in services or service in found or stored is None:
             return None
-        found[service] = token.lower()
+        found[service] = stored
     return [(_APNS_KINDS[service], found[service]) for service in (_VOIP, _REMOTE) if service in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ import msgspec
 from ringback.cli.installation import operating_system_user, run_command, somebody_serves
 from ringback.cli.push_credential import credential
 from ringback.cli.push_why import why
+from ringback.errors import StartRefused
 
-USERS_AT_A_TIME = 200
+USERS_AT_A_TIME = 60
+"""They travel as one line of at most 64 KiB, also where each user id is as long as can be."""
+LONGEST_NAME = 255
 POLL_SECONDS = 0.3
 _OVER = ("DONE", "CANCELLED")
 _INTERRUPTED = 130
+_USER_ID = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 
 @click.group(name="push", help="Push credentials, campaigns, and why a push was or was not sent.")
@@ -39,7 +44,12 @@ command.add_command(why)
 @click.option("--silent", is_flag=True, help="Wakes the apps and shows nothing.")
 @click.option("--name", default=None, help="What you call it; by default the title.")
 @click.option("--everyone", is_flag=True, help="All users whom the app can reach.")
-@click.option("--users", "users_file", type=click.File(), help="File with one user id a line; - reads standard input.")
+@click.option(
+    "--users",
+    "users_file",
+    type=click.File(encoding="utf-8-sig"),
+    help="File with one user id a line; - reads standard input.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until everybody was told.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 def campaign(  # noqa: PLR0917 - one parameter for each option
@@ -61,13 +71,15 @@ def campaign(  # noqa: PLR0917 - one parameter for each option
     by_language = _texts(texts, language, title, message)
     if not silent and not by_language:
         raise click.UsageError("Say --title and --message, or --texts FILE, or --silent.")
+    # Read to its end before anything is made: a file that cannot be read leaves no campaign behind.
+    users = _users(users_file)
     by = operating_system_user()
     first = next(iter(by_language.values()), {"title": "silent"})
-    content = {"appId": app, "name": name or first["title"], "texts": by_language, "silent": silent}
+    content = {"appId": app, "name": name or first["title"][:LONGEST_NAME], "texts": by_language, "silent": silent}
     made = run_command("create_campaign", content={**content, "everyone": everyone}, by=by)
     try:
-        for users in _chunks(users_file):
-            run_command("add_campaign_users", campaign_id=made["id"], users=users, by=by)
+        for some in _chunks(users):
+            run_command("add_campaign_users", campaign_id=made["id"], users=some, by=by)
         shown = run_command("start_campaign", campaign_id=made["id"], by=by)
         waits = not no_wait and somebody_serves()
         if waits:
@@ -90,25 +102,38 @@ def campaign(  # noqa: PLR0917 - one parameter for each option
 
 def _texts(file: str | None, language: str, title: str, message: str) -> dict[str, Any]:
     if file is not None:
+        if title or message:
+            raise click.UsageError("Say either --texts FILE, or --title and --message.")
         try:
             found: dict[str, Any] = msgspec.json.decode(Path(file).read_bytes(), type=dict[str, dict[str, str]])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise click.UsageError(f"{file} is not a JSON object of texts by language: {error}.") from error
         return found
     return {language: {"title": title, "message": message}} if title else {}
 
 
-def _chunks(file: IO[str] | None) -> Iterator[list[str]]:
-    """The users of a file, some at a time; empty lines are nobody."""
-    users: list[str] = []
-    for line in file or ():
-        if line.strip():
-            users.append(line.strip())
-        if len(users) == USERS_AT_A_TIME:
-            yield users
-            users = []
-    if users:
-        yield users
+def _users(file: IO[str] | None) -> list[str]:
+    """The users of a file; empty lines are nobody. Raises StartRefused when a line is no user id, or there is none."""
+    if file is None:
+        return []
+    try:
+        lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise StartRefused(f"{file.name} is no text in UTF-8: {error}.", cause=error) from error
+    for number, line in enumerate(lines, 1):
+        if line and _USER_ID.fullmatch(line) is None:
+            raise StartRefused(
+                f"{file.name}, line {number}: a user id has 1 to 255 characters, and no control character."
+            )
+    users = [line for line in lines if line]
+    if not users:
+        raise StartRefused(f"{file.name} names no user.")
+    return users
+
+
+def _chunks(users: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(users), USERS_AT_A_TIME):
+        yield users[start : start + USERS_AT_A_TIME]
 
 
 def _wait(campaign_id: str, by: str, *, quiet: bool) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def credential() -> None:
 @click.option("--bundle-id", help="The bundle id of the app; of a certificate, by default its first topic.")
 @click.option("--environment", type=click.Choice(["production", "development"]), help="Of push tokens that say none.")
 @click.option("--p12", type=FILE, help="An APNs certificate with its key, as the Keychain exports it.")
-@click.option("--password-file", type=FILE, help="Holds the password of the .p12; otherwise it is asked for.")
-@click.option("--certificate", type=FILE, help="An APNs certificate in PEM.")
+@click.option("--password-file", type=FILE, help="Holds the password of the .p12 or the key; else it is asked for.")
+@click.option("--certificate", type=FILE, help="An APNs certificate in PEM, or as Apple delivers it (aps.cer).")
 @click.option("--key", type=FILE, help="Its private key in PEM, where it is another file.")
 @click.option("--fcm", type=FILE, help="The JSON file of a Firebase service account.")
 @click.option("--webpush", metavar="SUBJECT", help="mailto: or https: URL of whoever runs the app; keys are made.")
@@ -96,10 +96,13 @@ def _content(form: str, options: dict[str, Any]) -> dict[str, Any]:
         return {"subject": options["webpush"]}
     shared = {"bundleId": options["bundle_id"], "environment": options["environment"]}
     if form == "p12":
-        return {**shared, "p12": _base64(options["p12"]), "password": _password(options["password_file"])}
+        return {**shared, "p12": _base64(options["p12"]), "password": _password(options["password_file"], ".p12 file")}
     if form == "certificate":
-        key = options["key"]
-        return {**shared, "certificate": _base64(options["certificate"]), "privateKey": key and _base64(key)}
+        certificate, key = options["certificate"], options["key"]
+        encrypted = b"ENCRYPTED" in (key or certificate).read_bytes()
+        password = _password(options["password_file"], "private key") if encrypted else None
+        files = {"certificate": _base64(certificate), "privateKey": key and _base64(key)}
+        return {**shared, **files, "password": password}
     named = _KEY_ID.fullmatch(options["apns"].name)
     key_id = options["key_id"] or (named[1] if named else None)
     for option, value in (("--key-id", key_id), ("--team-id", options["team_id"]), ("--bundle-id", shared["bundleId"])):
@@ -112,12 +115,12 @@ def _base64(file: Path) -> str:
     return base64.b64encode(file.read_bytes()).decode()
 
 
-def _password(file: Path | None) -> str:
+def _password(file: Path | None, of: str) -> str:
     if file is not None:
         return file.read_text().rstrip("\r\n")
     if not sys.stdin.isatty():
         return ""
-    asked: str = click.prompt("Password of the .p12 file", default="", hide_input=True, show_default=False)
+    asked: str = click.prompt(f"Password of the {of}", default="", hide_input=True, show_default=False)
     return asked
 
 

@@ -10,8 +10,16 @@ from ringback.devices import queries
 from ringback.errors import DestinationNotAllowed, UniqueViolation, invalid_field
 from ringback.languages import preferred_languages
 from ringback.principal import device
+from ringback.protocols.push_token_forms import (
+    APNS_HINT,
+    FCM_HINT,
+    apns_push_token,
+    encryption_key,
+    is_fcm_push_token,
+    is_plain,
+)
 from ringback.protocols.web_push import SubscriptionInvalid, parse_subscription
-from ringback.push import TokenOwner
+from ringback.push import KEEP, TokenOwner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from ringback.devices.model import MacTokenOutcome, PushTarget, SignatureOutcome
     from ringback.devices.needs import Audit, PushTokenStore, Urls
     from ringback.devices.schema import PushTokenObject
+    from ringback.push import Keep
     from ringback.store import Store, Tx, Unit
 
 T = TypeVar("T")
@@ -51,21 +60,25 @@ class PhonePushTokens:
         self,
         tx: Tx,
         owner: MacTokenOutcome | SignatureOutcome,
-        kind: str,
-        push_token: str,
-        environment: str | None,
+        told: PushTokenObject,
         language: str | None,
     ) -> None:
         """Stores a push token; one that another registration had moves here, since the app now runs as this one.
 
         The `local` provider reaches a phone by its registration, so there the registration's id is the push token.
         """
-        if kind == LOCAL:
-            push_token = owner.registration_id
+        kind = PLATFORMS[told.platform]
         assert owner.app_id is not None  # a proved phone has both
         assert owner.user_id is not None
-        token_owner = TokenOwner(owner.app_id, owner.user_id, registration_id=owner.registration_id)
-        await self._push_tokens.register(tx, token_owner, kind, push_token, environment=environment, language=language)
+        stored = await self._push_tokens.register(
+            tx,
+            TokenOwner(owner.app_id, owner.user_id, registration_id=owner.registration_id),
+            kind,
+            owner.registration_id if kind == LOCAL else told.token,
+            environment=told.environment,
+            language=language,
+            encryption_key=_key(told),
+        )
         await self._audit.record(
             tx,
             device(owner.registration_id),
@@ -74,7 +87,11 @@ class PhonePushTokens:
             subject_id=owner.registration_id,
             app_id=owner.app_id,
             user_id=owner.user_id,
-            details={"kind": kind, "environment": environment},
+            details={
+                "kind": kind,
+                "environment": told.environment,
+                "encrypted": stored.encryption_key_sealed is not None,
+            },
         )
 
     async def targets(self, tx: Tx, user_id: str) -> list[PushTarget]:
@@ -105,18 +122,49 @@ def told_language(headers: Mapping[str, str]) -> str | None:
 
 
 def checked_push_token(told: PushTokenObject, urls: Urls) -> PushTokenObject:
-    """The push token as it is stored: of Web Push the canonical subscription. Costs an EC operation there.
+    """The push token in the form in which it is stored, its key looked at. Raises InvalidRequest.
 
-    Raises InvalidRequest naming the field: the endpoint of a subscription must be one that the server may call.
+    Costs an EC operation for Web Push.
     """
-    if PLATFORMS[told.platform] != WEB_PUSH:
-        return told
+    match PLATFORMS[told.platform]:
+        case "webpush":
+            stored = _subscription(told.token, urls)
+        case "apns" | "apns-voip":
+            # The documentation of the mobile API shows one of iOS written as a UUID.
+            # A made-up one is taken as it is, since people's own tests tell such: APNs says what it is worth.
+            number = apns_push_token(told.token.replace("-", ""))
+            if number is None and not is_plain(told.token):
+                raise invalid_field("requestObject.token", f"Send the push token of APNs {APNS_HINT}.")
+            stored = number or told.token
+        case "fcm" | "hms" if not is_fcm_push_token(told.token):
+            raise invalid_field("requestObject.token", FCM_HINT)
+        case _:
+            stored = told.token
     try:
-        subscription = parse_subscription(told.token)
+        key = _key(told)
+    except ValueError as error:
+        raise invalid_field("requestObject.encryptionKey", str(error)) from error
+    if isinstance(key, bytes) and told.platform == LOCAL:
+        hint = "No provider carries these pushes: they come by the phone's own connection and are not encrypted again."
+        raise invalid_field("requestObject.encryptionKey", hint)
+    return msgspec.structs.replace(told, token=stored)
+
+
+def _key(told: PushTokenObject) -> bytes | Keep | None:
+    """As PushTokenStore has it. Raises ValueError."""
+    if told.encryption_key is None:
+        return KEEP
+    return encryption_key(told.encryption_key) if told.encryption_key else None
+
+
+def _subscription(text: str, urls: Urls) -> str:
+    """The canonical subscription. Raises InvalidRequest: its endpoint must be one that the server may call."""
+    try:
+        subscription = parse_subscription(text)
         urls.check_url(subscription.endpoint)
     except SubscriptionInvalid as error:
         field = f"requestObject.token.{error.field}" if error.field else "requestObject.token"
         raise invalid_field(field, str(error)) from error
     except DestinationNotAllowed as error:
         raise invalid_field("requestObject.token.endpoint", error.message) from error
-    return msgspec.structs.replace(told, token=subscription.text())
+    return subscription.text()

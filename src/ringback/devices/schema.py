@@ -232,15 +232,21 @@ class RemoveMacToken(msgspec.Struct, frozen=True, rename="camel"):
     request_object: MacTokenObject
 
 
-class PushTokenObject(msgspec.Struct, frozen=True):
+class PushTokenObject(msgspec.Struct, frozen=True, rename="camel"):
     """Where the app can be reached. `environment`: development or production, for apns and apns-voip (PushKit).
 
-    `token`: for webpush the browser's subscription as JSON text.
+    `token`: for webpush the browser's subscription as JSON text. `encryptionKey`: Base64 of 32 bytes, which pushes to
+    this token are encrypted with from now on; left out: as before; empty: they are not encrypted.
     """
 
     platform: Literal["local", "apns", "apns-voip", "fcm", "webpush", "hms", "ios", "android", "huawei"]
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     environment: Literal["development", "production"] | None = None
+    encryption_key: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+
+    def __repr__(self) -> str:
+        """Without the key and the push token."""
+        return f"PushTokenObject({self.platform}, {self.environment})"
 
 
 class RegisterPushToken(msgspec.Struct, frozen=True, rename="camel"):

@@ -22,7 +22,7 @@ from ringback.devices.oidc_configuration import OidcConfiguration
 from ringback.devices.otp import ActivationOtps
 from ringback.devices.phone import WITH_POSSESSION, PhoneRequests
 from ringback.devices.postcards import Postcards
-from ringback.devices.push_tokens import PLATFORMS, PhonePushTokens, checked_push_token
+from ringback.devices.push_tokens import PhonePushTokens, checked_push_token
 from ringback.devices.recovery import RecoveryCodes
 from ringback.devices.recovery_states import RecoveryStates
 from ringback.devices.registrations import Registrations
@@ -390,5 +390,4 @@ class DevicesService:
     async def _register_push_token(
         self, tx: Tx, owner: MacTokenOutcome | SignatureOutcome, push: PushTokenObject, language: str | None
     ) -> None:
-        kind = PLATFORMS[push.platform]
-        await self._push_tokens.register(tx, owner, kind, push.token, push.environment, language)
+        await self._push_tokens.register(tx, owner, push, language)

@@ -3,8 +3,8 @@
 `MessagesService.fan_out` writes a push, with its delivery, for each push token of a user, in the unit of work of
 whatever there is to tell, and a notice that says of each push token why it was used or not; operations and campaigns
 use it as well. `MessageSending` is what a back end tells a user itself, `Inbox` what stays on the server until it is
-read. `Tracing` answers why a push was or was not sent, and what became of it. `LocalStreams` is the other end of the
-`local` push provider: the connection that a phone keeps open.
+read, `LiveActivities` what an iPhone goes on showing. `Tracing` answers why a push was or was not sent, and what became
+of it. `LocalStreams` is the other end of the `local` push provider: the connection that a phone keeps open.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from ringback.messages.campaigns import Campaigns
 from ringback.messages.choosing import ends_of
 from ringback.messages.inbox import Inbox
+from ringback.messages.live_activities import LiveActivities
 from ringback.messages.model import Considered, Notice
 from ringback.messages.model_tracing import PushesWanted, Sending
 from ringback.messages.schema_campaigns import NewCampaign, UserIds
@@ -28,6 +29,7 @@ __all__ = [
     "Campaigns",
     "Considered",
     "Inbox",
+    "LiveActivities",
     "LocalStreams",
     "MessageSending",
     "MessagesService",

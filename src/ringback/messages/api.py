@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ringback.clock import Clock
 from ringback.http import IdempotencyKeys, Routes
-from ringback.messages import api_cloud, api_inbox, api_native, api_stream
+from ringback.messages import api_cloud, api_inbox, api_live_activities, api_native, api_stream
 from ringback.messages.inbox import Inbox
+from ringback.messages.live_activities import LiveActivities
 from ringback.messages.needs import Phones
 from ringback.messages.sending import MessageSending
 from ringback.messages.stream import LocalStreams
@@ -21,6 +22,7 @@ def routes(
     *,
     sending: MessageSending,
     inbox: Inbox,
+    activities: LiveActivities,
     tracing: Tracing,
     idempotency_keys: IdempotencyKeys,
 ) -> Routes:
@@ -30,4 +32,5 @@ def routes(
         + api_cloud.routes(store, sending, inbox)
         + api_inbox.routes(store, devices, inbox, clock)
         + api_native.routes(store, sending, tracing, idempotency_keys)
+        + api_live_activities.routes(store, activities, idempotency_keys)
     )

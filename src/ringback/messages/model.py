@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-SubjectKind = Literal["operation", "message", "inbox", "campaign", "call"]
+SubjectKind = Literal["operation", "message", "inbox", "campaign", "call", "liveActivity"]
 
 
 class Text(msgspec.Struct, frozen=True):

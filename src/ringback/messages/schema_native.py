@@ -107,7 +107,8 @@ class PushTrace(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Why a user was or was not told something.
 
     `noticeId` is None for a push that belongs to no notice, such as a call's. `subjectKind`: operation, message, inbox,
-    campaign or call; `subjectId`: which. That of a call is its id in `/api/v1/calls`, and of a wake-up its `wakeupId`.
+    campaign, call or liveActivity; `subjectId`: which. That of a call is its id in `/api/v1/calls`, that of a wake-up
+    its `wakeupId`.
     """
 
     notice_id: str | None

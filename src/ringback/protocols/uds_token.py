@@ -7,21 +7,25 @@ element leaves a value as it is, an empty one sets its default.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from typing import Literal, NoReturn
 from xml.parsers import expat
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ringback.protocols.push_token_forms import (
+    APNS_HINT,
+    FCM_HINT,
+    apns_push_token,
+    encryption_key,
+    is_fcm_push_token,
+)
+
 Channel = Literal["APNS", "APNS:dev", "FCM"]
 
 CHANNELS: tuple[Channel, ...] = ("APNS", "APNS:dev", "FCM")
 ALGORITHM = "A256GCM"
 PAYLOAD_VERSION = "V2"
-KEY_BYTES = 32
 MAX_BYTES = 16_384
 MAX_DEPTH = 8
 MAX_ELEMENTS = 64
@@ -29,8 +33,6 @@ MAX_APPLICATION = 255
 _ROOT = "token"
 _FIELDS = frozenset({"pushNotifyToken", "pushChannelType", "key", "algorithm", "application", "payloadVersion"})
 _ENCODINGS = frozenset({"utf-8", "us-ascii", "ascii"})
-_APNS_TOKEN = re.compile(r"(?:[0-9a-fA-F]{2}){8,256}")
-_FCM_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 class UdsTokenError(ValueError):
@@ -82,9 +84,10 @@ def check_push_token(push_token: str, channel: Channel) -> str:
     """The push token as it is stored: of APNs in lower case, since it is a number. Raises UdsTokenError."""
     if channel == "FCM":
         return push_token
-    if _APNS_TOKEN.fullmatch(push_token) is None:
-        _refuse("pushNotifyToken", "Send the PushKit token of the app in hexadecimal digits, 8 to 256 bytes.")
-    return push_token.lower()
+    stored = apns_push_token(push_token)
+    if stored is None:
+        _refuse("pushNotifyToken", f"Send the PushKit token of the app {APNS_HINT}.")
+    return stored
 
 
 def _channel(text: str | None) -> Channel | UnsetType:
@@ -100,8 +103,8 @@ def _push_token(text: str | None) -> str | UnsetType:
         return UNSET
     if not text:
         _refuse("pushNotifyToken", "It has no default. DELETE the devicetoken when the phone is not to be reached.")
-    if _FCM_TOKEN.fullmatch(text) is None:
-        _refuse("pushNotifyToken", "It has 1 to 4096 visible ASCII characters.")
+    if not is_fcm_push_token(text):
+        _refuse("pushNotifyToken", FCM_HINT)
     return text
 
 
@@ -111,12 +114,9 @@ def _key(text: str | None) -> bytes | UnsetType | None:
     if not text:
         return None
     try:
-        key = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        _refuse("key", f"It must be the Base64 of exactly {KEY_BYTES} bytes.")
-    return key
+        return encryption_key(text)
+    except ValueError as error:
+        raise UdsTokenError("key", str(error)) from error
 
 
 def _application(text: str | None) -> str | UnsetType:

@@ -37,7 +37,7 @@ from ringback.push.fcm import FcmProvider
 from ringback.push.left_calls import LeftCalls
 from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
 from ringback.push.makers import ProviderMakers, ProviderUrls
-from ringback.push.model import LocalPush, NewPush, Push
+from ringback.push.model import LIVE_ACTIVITY, LocalPush, NewPush, Push
 from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
 from ringback.push.payloads import unusable_extra
 from ringback.push.pools import PoolSettings, provider_tls
@@ -51,6 +51,7 @@ __all__ = [
     "CHANNELS",
     "HEALTH",
     "KEEP",
+    "LIVE_ACTIVITY",
     "PUSHKIT",
     "ApnsCertificate",
     "ApnsProvider",

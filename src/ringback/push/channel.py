@@ -10,7 +10,7 @@ import msgspec
 from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, Outbox, Result, RetryLater, Settled
 from ringback.push import queries
 from ringback.push.content import decode_content
-from ringback.push.model import TRANSITIONS, OutgoingPush, WaitingPush
+from ringback.push.model import LIVE_ACTIVITY, TRANSITIONS, OutgoingPush, WaitingPush
 from ringback.push.reactions import Reaction, Verdict
 from ringback.push.service import CAMPAIGN_CHANNEL, CHANNEL, NOTHING_MORE
 from ringback.store import Tx
@@ -111,13 +111,17 @@ class PushChannel:
         await tx.run_for(queries.end_pushes, ended)
 
     def _why_not(self, push: WaitingPush | None) -> str | None:
-        """Why nobody can or may be reached, or None. A mailbox is reached by its registration alone."""
+        """Why nobody can or may be reached, or None.
+
+        A mailbox is reached by its registration alone, a Live Activity by the push token that the push has itself.
+        """
         if push is None:
             return "the push is gone"
         is_local = push.kind == "local" and self._local is not None
         if not is_local and push.kind not in self._providers:
             return f"no provider for {push.kind}"
-        if not push.has_token and (not is_local or push.push_token_id is not None):
+        needs_none = is_local or push.kind == LIVE_ACTIVITY
+        if not push.has_token and (not needs_none or push.push_token_id is not None):
             return "the push token is gone"
         return "the registration is blocked" if push.suspended else None
 
@@ -132,16 +136,18 @@ class PushChannel:
 
     def _outgoing(self, delivery: Delivery, work: WaitingPush) -> OutgoingPush:
         content = decode_content(work.payload)
-        assert work.push_token is not None  # it has been looked for
+        activity = content.live_activity
+        push_token = work.push_token if activity is None else activity.push_token
+        assert push_token is not None  # it has been looked for
         return OutgoingPush(
             id=work.id,
             app_id=work.app_id,
             user_id=content.user_id,
             kind=work.kind,
-            push_token=work.push_token,
+            push_token=push_token,
             content=content,
             push_token_id=work.push_token_id,
-            environment=work.environment,
+            environment=work.environment if activity is None else activity.environment,
             encryption_key=self._push_tokens.encryption_key(work.push_token_id or "", work.encryption_key_sealed),
             deadline_at=delivery.deadline_at,
             urgent=content.call is not None,

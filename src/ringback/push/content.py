@@ -22,15 +22,20 @@ class CallContent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
 
 class LiveActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A change of an iOS Live Activity. Times in Unix seconds, as Apple has them; `attributes` only for `start`."""
+    """A change of an iOS Live Activity. Times in Unix seconds, as Apple has them; `attributes` only for `start`.
+
+    `push_token` and its `environment`: of the activity, which only this push knows.
+    """
 
     event: Literal["start", "update", "end"]
     timestamp: int
-    content_state: dict[str, Any]
+    content_state: dict[str, Any] | None = None
     attributes_type: str | None = None
     attributes: dict[str, Any] | None = None
     stale_date: int | None = None
     dismissal_date: int | None = None
+    push_token: str = ""
+    environment: str | None = None
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -11,6 +11,9 @@ from ringback.push.content import Content
 Status = Literal["QUEUED", "DELIVERED", "FAILED"]
 Event = Literal["DELIVERED", "GIVE_UP"]
 
+LIVE_ACTIVITY = "apns-liveactivity"
+"""The kind of push token of one Live Activity; it is kept in the push, not among the push tokens of phones."""
+
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
     ("QUEUED", "DELIVERED"): "DELIVERED",
     ("QUEUED", "GIVE_UP"): "FAILED",

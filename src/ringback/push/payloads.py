@@ -212,10 +212,14 @@ def _write_live_activity(content: Content) -> bytes:
         "attributes-type": activity.attributes_type,
         "alert": {**alert, "sound": content.sound} if alert and content.sound else alert,
     }
-    drawn = {"content-state": activity.content_state}
-    if activity.attributes is not None:
-        drawn["attributes"] = activity.attributes
-    return _encode({**content.extras, "aps": {**_present(aps), **drawn}, **_call_members(content)})
+    drawn = {"content-state": activity.content_state, "attributes": activity.attributes}
+    return _encode(
+        {
+            **content.extras,
+            "aps": {**_present(aps), **{name: one for name, one in drawn.items() if one is not None}},
+            **_call_members(content),
+        }
+    )
 
 
 def _alert(content: Content) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ringback.outbox import NewDelivery, Outbox
 from ringback.push import queries
 from ringback.push.content import encode_content
 from ringback.push.credentials import destination_of
-from ringback.push.model import NewPush, Push
+from ringback.push.model import LIVE_ACTIVITY, NewPush, Push
 from ringback.push.payloads import local_payload
 from ringback.store import Tx
 
@@ -94,5 +94,5 @@ def delivery_of(push: Push, deadline_ms: int | None) -> NewDelivery:
 
 
 def destination_of_push(kind: str, app_id: str) -> str:
-    """The outbox's destination: what may be dead as a whole. PushKit shares the credential of APNs."""
-    return destination_of("apns", app_id) if kind == "apns-voip" else f"{kind}:{app_id}"
+    """The outbox's destination: what may be dead as a whole. All that goes to APNs shares a credential."""
+    return destination_of("apns", app_id) if kind in {"apns-voip", LIVE_ACTIVITY} else f"{kind}:{app_id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -344,10 +345,15 @@ class Phone(OperationsOfPhone, InboxOfPhone, CallsOfPhone):
         claims: dict[str, Any] = await self.send_encrypted("/pa/v3/user/info", SH1_ACTIVATION, {}, dict[str, Any])
         return claims
 
-    async def register_push(self, kind: str = "local", push_token: str | None = None) -> str:
-        """Tells the server where pushes reach this phone; returns the push token. `local` = `open_push_stream`."""
+    async def register_push(self, kind: str = "local", push_token: str | None = None, key: bytes | None = None) -> str:
+        """Tells the server where pushes reach this phone; returns the push token. `local` = `open_push_stream`.
+
+        `key`: 32 bytes, which pushes are encrypted with from now on; empty = no more; None = as before.
+        """
         push_token = push_token or self.state.push_token or self._random(16).hex()
         content = {"platform": kind, "token": push_token}
+        if key is not None:
+            content["encryptionKey"] = base64.b64encode(key).decode()
         await self._send(await self._token_request("/api/push/device/register/token", content), StatusOnly)
         return self._keeper.update(lambda state: (msgspec.structs.replace(state, push_token=push_token), push_token))
 

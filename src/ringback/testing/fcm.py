@@ -116,7 +116,8 @@ class FcmDouble(Double):
         payload = _json(request.body)
         message = payload.get("message") if isinstance(payload, dict) else None
         found = message if isinstance(message, dict) else {}
-        received = self._receive(request, push_token=str(found.get("token", "")), payload=payload)
+        target = next((str(found[name]) for name in rules.TARGETS_OF_ONE if found.get(name)), "")
+        received = self._receive(request, push_token=target, payload=payload)
         received.topic = str(found.get("topic", ""))
         refusal = self._refusal(request, payload)
         if refusal is not None:

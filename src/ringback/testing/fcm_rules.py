@@ -36,12 +36,16 @@ LIMIT = 4096
 LONGEST_TTL_SECONDS = 2_419_200
 _TTL = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?s")
 _RESERVED = re.compile(r"from|message_type|notification|google.*|gcm.*")
-_MESSAGE = {"name", "data", "notification", "android", "webpush", "apns", "fcm_options", "token", "topic", "condition"}
+_MESSAGE = {
+    "name", "data", "notification", "android", "webpush", "apns", "fcm_options", "token", "fid", "topic", "condition",
+}  # fmt: skip
 _ANDROID = {
     "collapse_key", "priority", "ttl", "restricted_package_name", "data", "notification", "fcm_options",
     "direct_boot_ok", "bandwidth_constrained_ok", "restricted_satellite_ok",
 }  # fmt: skip
-_TARGETS = ("token", "topic", "condition")
+TARGETS_OF_ONE = ("token", "fid")
+"""A registration token, or the Firebase installation id that newer clients name in its place."""
+_TARGETS = (*TARGETS_OF_ONE, "topic", "condition")
 
 
 class BadField(Exception):
@@ -100,7 +104,7 @@ def check(document: object) -> dict[str, Any]:
     message = _fields(request.get("message"), "message", _MESSAGE)
     targets = [name for name in _TARGETS if message.get(name)]
     if len(targets) != 1:
-        raise BadField("message", "Exactly one of token, topic or condition has to be there.")
+        raise BadField("message", "Exactly one of token, fid, topic or condition has to be there.")
     if not isinstance(message[targets[0]], str):
         raise BadField(f"message.{targets[0]}", "Not a string.")
     _data(message.get("data"), "message.data")

@@ -9,7 +9,8 @@ from ringback.store.schema.base import flag, json, metadata, moment, number, tex
 
 RUNNING = sql("status = 'RUNNING'")
 
-# `subject_kind`: operation, message, inbox, campaign, call. `considered`: every push token, and why it was used or not.
+# `subject_kind`: operation, message, inbox, campaign, call, liveActivity. `considered`: every push token, and why it
+# was used or not.
 notices = Table(
     "notices",
     metadata,
