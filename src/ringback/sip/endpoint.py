@@ -14,6 +14,7 @@ from ringback.protocols.sip.framing import is_keepalive
 from ringback.protocols.sip.message import Request, Response, parse_message
 from ringback.protocols.sip.transactions import Timers
 from ringback.protocols.sip.uri import host_port, parse_host_port
+from ringback.sip.abilities import Abilities
 from ringback.sip.client import Client, OutgoingTransaction
 from ringback.sip.connections import Connections
 from ringback.sip.counters import SipCounters
@@ -85,8 +86,7 @@ class SipEndpoint:
             counters=self.counters,
             wheel=self.wheel,
             randomness=randomness,
-            methods=methods,
-            extensions=tuple(extensions),
+            abilities=Abilities(None if methods is None else tuple(methods), tuple(extensions)),
             ways=self._ways,
             open_again=self._answer_elsewhere,
             failed=self._failed,
@@ -123,7 +123,7 @@ class SipEndpoint:
     @property
     def allow(self) -> str:
         """The value of Allow, for a 405."""
-        return self._server.allow
+        return self._server.abilities.allow
 
     async def send(
         self, request: Request, to: SipAddress, *, on_provisional: Callable[[Response], None] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias
+from typing import Final
 
 from ringback.clock import Randomness
 from ringback.protocols.sip.errors import SipMalformed
@@ -16,6 +16,7 @@ from ringback.protocols.sip.matching import Key, answer_port, answered_key, came
 from ringback.protocols.sip.message import Request, Response, response_to
 from ringback.protocols.sip.reliable import parse_rack
 from ringback.protocols.sip.transactions import NEVER, Timers
+from ringback.sip.abilities import Abilities, Refusal
 from ringback.sip.connections import Connections
 from ringback.sip.counters import Reason, SipCounters
 from ringback.sip.incoming import IncomingRequest
@@ -24,15 +25,9 @@ from ringback.sip.needs import Flow, Peer, SipHandler
 from ringback.sip.replies import Replies
 from ringback.sip.wheel import Wheel
 
-KNOWN_METHODS: Final = frozenset({
-    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO", "REFER",
-    "MESSAGE", "UPDATE",
-})  # fmt: skip
-_Refusal: TypeAlias = tuple[Reason, int, list[tuple[str, str]]]
 _MOST_DISMISSED: Final = 2_000
 _LONGEST_KEPT: Final = 2_000
 """Bytes of an answer that is kept for a repetition."""
-_ALWAYS: Final = ("INVITE", "ACK", "CANCEL", "PRACK", "OPTIONS")
 
 
 class Server:
@@ -48,8 +43,7 @@ class Server:
         counters: SipCounters,
         wheel: Wheel,
         randomness: Randomness,
-        methods: Iterable[str] | None,
-        extensions: Iterable[str],
+        abilities: Abilities,
         ways: Connections,
         open_again: Callable[[SipAddress, bytes], None],
         failed: Callable[[Exception], None],
@@ -61,14 +55,11 @@ class Server:
         self.is_draining = False
         self.calls = 0
         """INVITEs that wait for their final answer."""
-        self.allow = ", ".join(dict.fromkeys((*_ALWAYS, *(methods if methods is not None else sorted(KNOWN_METHODS)))))
+        self.abilities = abilities
         self._handler = handler
         self._name = name
         self._limits = limits
         self._randomness = randomness
-        self._methods = None if methods is None else frozenset(methods)
-        self._extensions = {one.lower() for one in extensions}
-        self._supported = ", ".join(extensions)
         self._ways = ways
         self._open_again = open_again
         self._failed = failed
@@ -177,8 +168,8 @@ class Server:
         if method == "PRACK":
             self._on_prack(request, key, flow, peer, source)
             return
-        if method == "OPTIONS" and (self._methods is None or "OPTIONS" not in self._methods):
-            self._refuse(request, flow, peer, 200, headers=self._abilities())
+        if method == "OPTIONS" and self.abilities.answers_options:
+            self._refuse(request, flow, peer, 200, headers=self.abilities.headers)
             return
         incoming = IncomingRequest(self, request, flow, peer, source, now=self.now())
         self._remember(incoming, key, merged)
@@ -192,13 +183,13 @@ class Server:
 
     # -- what is refused here ---------------------------------------------------------------------------------------
 
-    def _refusal(self, request: Request, merged: Key | None) -> _Refusal | None:
+    def _refusal(self, request: Request, merged: Key | None) -> Refusal | None:
         """Why nobody is bothered with this request, with the status and what explains it."""
         outside = merged is not None
         found = self._astray(request, merged) if outside else None
-        return found or self._not_understood(request) or self._overload(request.method, outside=outside)
+        return found or self.abilities.refusal(request) or self._overload(request.method, outside=outside)
 
-    def _astray(self, request: Request, merged: Key | None) -> _Refusal | None:
+    def _astray(self, request: Request, merged: Key | None) -> Refusal | None:
         """It came too far, twice, or back (§8.2.2.2, §16.3). Within a dialog it is where it belongs."""
         if request.max_forwards == 0 and request.method != "OPTIONS":
             return "hops", 483, []
@@ -208,24 +199,7 @@ class Server:
             return "loop", 482, []
         return None
 
-    def _not_understood(self, request: Request) -> _Refusal | None:
-        """Method, what is asked about, and extensions (§8.2.1, §8.2.2.1, §8.2.2.3)."""
-        method = request.method
-        if method not in KNOWN_METHODS:
-            return "method", 501, [("Allow", self.allow)]
-        if self._methods is not None and method not in self._methods and method not in {"OPTIONS", "PRACK"}:
-            return "method", 405, [("Allow", self.allow)]
-        if method == "OPTIONS":  # whatever else has an answer of its own looks at its URI itself
-            try:
-                _ = request.request_uri
-            except SipMalformed as malformed:
-                return "malformed", malformed.status, []
-        if "Require" not in request.headers:
-            return None
-        unknown = [one for one in request.headers.elements("Require") if one.lower() not in self._extensions]
-        return ("extension", 420, [("Unsupported", ", ".join(unknown))]) if unknown else None
-
-    def _overload(self, method: str, *, outside: bool) -> _Refusal | None:
+    def _overload(self, method: str, *, outside: bool) -> Refusal | None:
         busy: Reason
         if self.is_draining and outside:
             busy = "draining"
@@ -236,9 +210,6 @@ class Server:
         else:
             return None
         return busy, 503, [("Retry-After", str(self._limits.retry_after_seconds))]
-
-    def _abilities(self) -> list[tuple[str, str]]:
-        return [("Allow", self.allow), ("Accept", "application/sdp"), ("Supported", self._supported)]
 
     def _refuse(
         self,
