@@ -10,7 +10,7 @@ import pytest
 
 from ringback.http2 import Answer, NotSent, OutcomeUnknown, Pool, Request
 from tests.http2.conftest import MakePool
-from tests.http2.server import HEADERS, LIMIT, Peer, Received, frame, scripted, until
+from tests.http2.server import CONTINUATION, GOAWAY, HEADERS, LIMIT, Peer, Received, frame, scripted, until
 
 SETTINGS, PING, WINDOW_UPDATE = 4, 6, 8
 
@@ -52,7 +52,12 @@ async def test_an_answer_that_comes_after_the_deadline_is_nobodys(
     async with scripted(server_tls, on_request=at_once) as server:
         pool = make_pool(server.port)
         await send(pool)  # so that there is a connection
-        server.on_request = lambda peer, request: later.append((peer, request))
+
+        def keep(peer: Peer, request: Received) -> None:
+            later.append((peer, request))
+            peer.raw(frame(PING, 0, 0, bytes(8)))  # it is there, so the connection stays
+
+        server.on_request = keep
         with pytest.raises(OutcomeUnknown):
             await send(pool, seconds=0.2)
         await server.until(lambda: later)
@@ -61,6 +66,50 @@ async def test_an_answer_that_comes_after_the_deadline_is_nobodys(
         server.on_request = lambda peer, request: peer.reply(request.stream)
         assert (await send(pool)).status == 200
         assert len(server.peers) == 1
+
+
+async def test_after_a_request_in_silence_the_next_one_takes_another_connection(
+    make_pool: MakePool, server_tls: ssl.SSLContext
+) -> None:
+    """The path may be dead, and requests that come one by one would never find out by the timer of the connection."""
+    later: list[tuple[Peer, Received]] = []
+    async with scripted(server_tls, on_request=at_once) as server:
+        pool = make_pool(server.port)
+        await send(pool)  # so that there is a connection
+        server.on_request = lambda peer, request: (
+            peer.reply(request.stream) if peer.number else later.append((peer, request))
+        )
+        await asyncio.sleep(0.02)  # the clock of the loop counts in milliseconds
+        slow = send(pool, b"/slow")
+        with pytest.raises(OutcomeUnknown, match="no answer in time"):
+            await send(pool, seconds=0.3)
+        assert (await send(pool)).status == 200
+        assert len(server.peers) == 2
+        peer, request = later[0]
+        peer.reply(request.stream)
+        assert (await slow).status == 200, "what was under way is still waited for"
+        await server.until(lambda: peer.closed)
+
+
+async def test_a_connection_that_is_alive_and_answers_nothing_is_left_after_some_requests(
+    make_pool: MakePool, server_tls: ssl.SSLContext
+) -> None:
+    def ping_only(peer: Peer, request: Received) -> None:
+        if peer.number:
+            peer.reply(request.stream)
+        else:
+            peer.raw(frame(PING, 0, 0, bytes(8)))
+
+    async with scripted(server_tls, on_request=at_once) as server:
+        pool = make_pool(server.port)
+        await send(pool)  # so that there is a connection
+        server.on_request = ping_only
+        for _ in range(3):
+            assert len(server.peers) == 1
+            with pytest.raises(OutcomeUnknown, match="no answer in time"):
+                await send(pool, seconds=0.3)
+        assert (await send(pool)).status == 200
+        assert len(server.peers) == 2
 
 
 async def test_a_connection_without_a_byte_while_requests_wait_is_lost_and_replaced(
@@ -189,6 +238,9 @@ NONSENSE = {
     "a window that overflows": frame(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff") * 2,
     "a head that cannot be decoded": frame(HEADERS, 5, 1, b"\xff\xff\xff\xff\xff"),
     "a head without an end": frame(HEADERS, 0, 1, b"\x88") + frame(9, 0, 1, b"\x00\x01a\x01b") * 10_000,
+    "GOAWAY on a stream": frame(GOAWAY, 0, 1, bytes(8)),
+    "GOAWAY within a header": frame(HEADERS, 0, 1, b"\x88") + frame(GOAWAY, 0, 0, bytes(8)) + frame(CONTINUATION, 4, 1),
+    "DATA without end and without data": frame(HEADERS, 4, 1, b"\x88") + 20_000 * frame(0, 0, 1),
 }
 
 

@@ -24,6 +24,7 @@ _READ_BUFFER = 294_912
 """More than is read of TLS at once (256 kB): nothing stays behind for a turn that may be too late."""
 _LEAST_TICK = 0.02
 _CLOSE_SECONDS = 2
+_MOST_UNANSWERED = 3
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -63,6 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = self._retired = self._lost = False
         self._flush_is_due = False
         self._flushed_up_to = 0
+        self._unanswered = 0  # requests in a row whose deadline has come
         self._goaway_debug: bytes | None = None
         self._unprocessed: list[Exchange] = []
         self._heard_at = self._busy_since = self._used_at = self._loop.time()
@@ -114,6 +116,17 @@ class Connection(asyncio.BufferedProtocol):
         self._flush_soon()
         self._after_ends()
 
+    def overdue(self, exchange: Exchange) -> None:
+        """A request had no answer before its deadline.
+
+        Where nothing at all was heard since it was sent, or several in a row went so, the next ones go another way: the
+        path may be dead, or what stands behind the connection. It is not lost, since the answers may only be slow.
+        """
+        self._unanswered += 1
+        if self._heard_at < self._busy_since or self._unanswered >= _MOST_UNANSWERED:
+            self.retire()
+        self.abandon(exchange)
+
     # going away
 
     def retire(self) -> None:
@@ -158,7 +171,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _end_when_empty(self) -> None:
         if self._retired and not self.streams:
-            self.lose("it went away" if self._goaway_debug is not None else "retired")
+            self._write()
+            waited_in_vain = "it did not answer" if self._unanswered else "retired"
+            self.lose("it went away" if self._goaway_debug is not None else waited_in_vain)
 
     def _abort_transport(self) -> None:
         if self._transport is not None:
@@ -271,6 +286,7 @@ class Connection(asyncio.BufferedProtocol):
         if status is None:
             self._tally.unknown += exchange.fail(OutcomeUnknown("the answer has no status"))
             return
+        self._unanswered = 0
         self._tally.answered += exchange.answer(Answer(status, fields, bytes(body) if body else b""))
         if not self.proved:
             self.proved = True

@@ -214,7 +214,7 @@ class Pool:
             self._refuse(exchange, NotSent("no place before the deadline", connection_failed=not self._open))
             return
         self._tally.unknown += exchange.fail(OutcomeUnknown("no answer in time"))
-        exchange.connection.abandon(exchange)
+        exchange.connection.overdue(exchange)
 
     def _give_up(self, exchange: Exchange) -> None:
         if exchange.future.done() and not exchange.future.cancelled():

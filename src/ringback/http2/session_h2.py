@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import h2.config
 import h2.connection
@@ -26,9 +26,10 @@ from ringback.http2.session import (
 _DEFAULT_WINDOW = 65_535
 _FRAME_HEAD = 9
 _LARGEST_FRAME = 16_384
-_GOAWAY = 0x7
-_CONTINUATION = 0x9
-_MOST_CONTINUATIONS = 8
+_DATA, _HEADERS, _GOAWAY, _CONTINUATION = 0x0, 0x1, 0x7, 0x9
+_END_STREAM, _END_HEADERS = 0x1, 0x4
+_MOST_EMPTY = 8
+"""CONTINUATION frames, or DATA frames without data, in a row."""
 _STREAM_BITS = 0x7FFFFFFF
 _MAX_CONCURRENT_STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 
@@ -55,7 +56,8 @@ class H2Session:
         self._bodies: dict[int, memoryview] = {}
         self._incoming = bytearray()
         self._to_acknowledge = 0
-        self._continuations = 0
+        self._empty = 0
+        self._in_header_block = False
         self._ended = False
 
     def never_indexed(self, field: Field) -> Field:
@@ -109,11 +111,13 @@ class H2Session:
         while (frame := self._next_frame()) is not None:
             if self._ended:
                 raise SessionBroken("the connection has ended")
+            self._look_at(frame)
             if frame[3] == _GOAWAY and len(frame) >= _FRAME_HEAD + 8:
+                if self._in_header_block or int.from_bytes(frame[5:9], "big") & _STREAM_BITS:
+                    self._give_up("a GOAWAY out of place")
                 last, code = int.from_bytes(frame[9:13], "big") & _STREAM_BITS, int.from_bytes(frame[13:17], "big")
                 self._listener.on_goaway(last, code, frame[17:])
                 continue
-            self._limit_continuations(frame)
             try:
                 events = self._connection.receive_data(frame)
             except h2.exceptions.ProtocolError as error:
@@ -146,11 +150,19 @@ class H2Session:
         del self._incoming[:length]
         return frame
 
-    def _limit_continuations(self, frame: bytes) -> None:
-        self._continuations = self._continuations + 1 if frame[3] == _CONTINUATION else 0
-        if self._continuations > _MOST_CONTINUATIONS:
-            self._ended = True
-            raise SessionBroken("too many CONTINUATION frames")
+    def _look_at(self, frame: bytes) -> None:
+        """Frames that cost something and say nothing, and where a header block is. Raises SessionBroken."""
+        kind, flags = frame[3], frame[4]
+        if kind in {_HEADERS, _CONTINUATION}:
+            self._in_header_block = not flags & _END_HEADERS
+        says_nothing = kind == _DATA and len(frame) == _FRAME_HEAD and not flags & _END_STREAM
+        self._empty = self._empty + 1 if kind == _CONTINUATION or says_nothing else 0
+        if self._empty > _MOST_EMPTY:
+            self._give_up("too many CONTINUATION or empty DATA frames")
+
+    def _give_up(self, why: str) -> NoReturn:
+        self._ended = True
+        raise SessionBroken(why)
 
     def _tell(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
