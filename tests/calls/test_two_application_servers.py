@@ -176,7 +176,7 @@ async def test_the_role_that_takes_calls_comes_back_when_it_is_killed(tmp_path: 
             await until(is_taken, 60)
             watched = await proxy.watch()
             await scene.pushed(tokens["carol"])
-            proxy.notify(watched, reginfo(contact()))
+            proxy.notify(watched, reginfo(contact(), aor="sip:carol@example.com"))
             assert (await proxy.final(invited)).status == 302
             assert (await scene.record("carol@example.com")).outcome == "DEFLECTED"
             await until(lambda: _in_flight(other, 0))
