@@ -114,8 +114,9 @@ class Rooms:
         await self.egress.close()
 
     def stop_streams(self) -> None:
-        """Ends the connections that would otherwise stay open for as long as the phones like."""
+        """Ends the requests that would otherwise stay open for as long as phones and SIP proxies like."""
         self.streams.close()
+        self.calls.push_only.stop_waiting()
 
 
 def wire(installation: Installation) -> Rooms:

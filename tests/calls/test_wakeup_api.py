@@ -147,6 +147,18 @@ async def test_whoever_waits_hears_at_once(proxy: Proxy, phone: Phone) -> None:
     assert (await proxy.ask("GET", f"{wakeup}?waitSeconds=0&known=REGISTERED")).body["state"] == "ENDED"
 
 
+async def test_whoever_waits_when_the_server_stops_is_told_how_it_stands(proxy: Proxy, phone: Phone) -> None:
+    assert phone.state.activation_id
+    wakeup = (await proxy.wake()).body["wakeupId"]
+    await proxy.settled()
+    waiting = asyncio.create_task(proxy.ask("GET", f"{wakeup}?waitSeconds=30"))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    proxy.served.rooms.stop_streams()
+    for told in (await asyncio.wait_for(waiting, 10), await proxy.ask("GET", f"{wakeup}?waitSeconds=30")):
+        assert (told.status, told.body["state"]) == (200, "WAITING")
+
+
 async def test_the_time_runs_out(proxy: Proxy, phone: Phone) -> None:
     assert phone.state.activation_id
     missed = (await proxy.wake(timeoutSeconds=1)).body

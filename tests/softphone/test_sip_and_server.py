@@ -99,7 +99,9 @@ async def test_the_account_is_kept_for_its_owner_only(terminal: Terminal) -> Non
     moved = await terminal.json("sip-account", f"sip:bob@{DOMAIN}", "--server", "127.0.0.1;transport=tcp")
     assert moved["instance"] == shown["instance"]
     await terminal.run("sip-account", "--forget")
-    assert "has no SIP account" in await terminal.run("answer", "--once", code=1)
+    without = await terminal.run("answer", "--once", code=1)
+    assert "has no SIP account" in without
+    assert "--server" not in without, "it is no option of this command"
     assert "Give --server" in await terminal.run("sip-account", f"sip:bob@{DOMAIN}", code=2)
     assert "is no SIP server" in await terminal.run("sip-account", f"sip:bob@{DOMAIN}", "--server", "a b", code=1)
 

@@ -90,6 +90,8 @@ class PushOnly:
         self._audit = audit
         self._wake_seconds = wake_seconds
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._waiting: set[asyncio.Event] = set()
+        self._stops = False
 
     async def create(self, principal: Principal, asked: Asked) -> Wakeup:
         """Pushes a call to the phones of its callee, once: asked again, it answers with what there is.
@@ -123,13 +125,14 @@ class PushOnly:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         changed = asyncio.Event()
+        self._waiting.add(changed)
         stop = self._store.subscribe(changed_channel(wakeup_id), changed.set)
         try:
             while True:
                 changed.clear()
                 found = await self._store.read(self._read, wakeup_id)
                 left = until - loop.time()
-                if found.state != known or left <= 0:
+                if found.state != known or left <= 0 or self._stops:
                     return _with_pushes(found, self._wake_ups.find(wakeup_id))
                 try:
                     async with asyncio.timeout(min(left, _POLL_SECONDS)):
@@ -138,6 +141,13 @@ class PushOnly:
                     continue
         finally:
             stop()
+            self._waiting.discard(changed)
+
+    def stop_waiting(self) -> None:
+        """The process stops: whoever waits is answered how it stands, and may ask another process."""
+        self._stops = True
+        for changed in self._waiting:
+            changed.set()
 
     async def registered(self, principal: Principal, wakeup_id: str) -> Wakeup:
         """The proxy has seen a phone of the callee register. Raises WakeupNotFound."""

@@ -119,7 +119,7 @@ def call(
         chosen = SipAccount(uri=read_address(from_uri), server=server, password=_ask_password(password))
         account = checked_account(chosen)
     else:
-        account = _account_of(state_file)
+        account = _account_of(state_file, instead=", or give --from and --server")
     address = read_address(target)
     if not as_json:
         click.echo(f"Calling {address} …")
@@ -222,17 +222,18 @@ def answer(
     run_phone(state_file, act)
 
 
-def _account_of(state_file: str) -> SipAccount:
+def _account_of(state_file: str, *, instead: str = "") -> SipAccount:
+    """`instead`: what else may be given to the command."""
     from ringback.softphone import NotActivated, SipAccountMissing, StateFile
 
     try:
         account = StateFile(state_file).load().sip_account
     except NotActivated as error:
-        raise SipAccountMissing(
-            f"There is no phone in {state_file}. Activate one, or give --from and --server.", cause=error
-        ) from error
+        raise SipAccountMissing(f"There is no phone in {state_file}. Activate one{instead}.", cause=error) from error
     if account is None:
-        raise SipAccountMissing
+        raise SipAccountMissing(
+            f"This phone has no SIP account. Give it one with `ringback phone sip-account`{instead}."
+        )
     return account
 
 

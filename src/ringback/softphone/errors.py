@@ -91,7 +91,7 @@ class FactorNotAllowedOffline(PhoneError):
 
 
 class SipAccountMissing(PhoneError):
-    """This phone has no SIP account. Give it one with `ringback phone sip-account`, or give --from and --server."""
+    """This phone has no SIP account. Give it one with `ringback phone sip-account`."""
 
 
 class SipAccountRefused(PhoneError):
