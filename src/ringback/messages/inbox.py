@@ -97,9 +97,11 @@ class Inbox:
     async def delete(self, tx: Tx, principal: Principal, message_id: str) -> None:
         """Takes a message out of the principal's apps; forgets it when no app shows it. Raises InboxMessageNotFound."""
         message, app_ids = await self.get(tx, principal, message_id)
-        everywhere = len(await tx.all(queries.apps_of_message, message_id)) == len(app_ids)
+        if await tx.one(queries.message_to_delete, message.id) is None:
+            raise InboxMessageNotFound
+        left = set(await tx.all(queries.apps_of_message, message.id)) - set(app_ids)
         await tx.run(queries.delete_places, message.id, _encode(app_ids).decode())
-        if everywhere:
+        if not left:
             await tx.run(queries.delete_message, message.id)
         await self._record(tx, principal, "inbox.delete", message, app_ids)
 

@@ -21,6 +21,14 @@ insert_places = Command(
     " SELECT $1::text, json_array_elements_text($3::json), $2::text, FALSE",
 )
 message_by_id = Query("inbox_message_by_id", "One message.", f"{_MESSAGE} WHERE id = $1", row=InboxMessage)
+message_to_delete = Query(
+    "inbox_message_to_delete",
+    "Whether a message is there; nobody else takes it out of an app until this unit is over.",
+    "SELECT id FROM inbox_messages WHERE id = $1",
+    row=str,
+    writes=True,
+    postgres="SELECT id FROM inbox_messages WHERE id = $1 FOR UPDATE",
+)
 messages_by_ids = Query(
     "inbox_messages_by_ids",
     "Some messages; $1 is a JSON list.",
