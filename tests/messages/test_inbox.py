@@ -83,6 +83,17 @@ async def test_the_phone_counts_lists_shows_and_reads(bank: Bank) -> None:
     assert len(await phone.list_inbox()) == 2
 
 
+async def test_all_is_read_also_what_a_server_whose_clock_is_ahead_has_stored(bank: Bank) -> None:
+    phone = await bank.phone("jan")
+    await phone.mark_all_read()
+    await put(bank)
+    bank.clock.advance(3)
+    await put(bank)
+    bank.clock.advance(-3)
+    await phone.mark_all_read()
+    assert await phone.count_unread() == 0
+
+
 async def test_the_answers_to_a_phone_to_the_letter(bank: Bank) -> None:
     phone = await bank.phone("jan")
     bank.clock.advance(0.702)

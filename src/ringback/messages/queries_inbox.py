@@ -68,10 +68,16 @@ unread_page_of_phone = Query(
     " ORDER BY message_id DESC LIMIT $3 OFFSET $4",
     row=str,
 )
+newest = Query(
+    "newest_inbox_message",
+    "The id of a user's newest message in an app.",
+    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 ORDER BY message_id DESC LIMIT 1",
+    row=str,
+)
 oldest_unread = Query(
     "oldest_unread_inbox_messages",
-    "The ids of a user's unread messages in an app that came before an id.",
-    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 AND is_read = FALSE AND message_id < $3"
+    "The ids of a user's unread messages in an app, up to an id.",
+    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 AND is_read = FALSE AND message_id <= $3"
     " ORDER BY message_id LIMIT $4",
     row=str,
 )
