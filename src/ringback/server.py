@@ -282,7 +282,6 @@ def make_apps(installation: Installation, rooms: Rooms) -> tuple[Any, Any]:
             api_uds.routes(store, rooms.uds_devices),
             messages_api.routes(
                 store,
-                installation.clock,
                 rooms.devices,
                 rooms.streams,
                 sending=rooms.sending,

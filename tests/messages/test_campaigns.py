@@ -200,6 +200,7 @@ async def test_campaigns_whose_pushes_wait_hold_up_no_other(
         ({"users": ["x"], "everyone": True}, "users"),
         ({"name": ""}, "name"),
         ({"extras": {"huge": "x" * 3_000}}, "extras"),
+        ({"extras": {"escaped twice": ["\\" * 1_000]}}, "extras"),
     ],
 )
 async def test_what_is_wrong_is_named(served_sqlite: Served, fields: dict[str, Any], field: str) -> None:

@@ -15,6 +15,7 @@ from tests.served import Answer
 
 TEXT = {"type": "text", "subject": "News", "summary": "There is news.", "body": "All of the news."}
 _pushed = Query("test_pushed", "What is pushed.", "SELECT payload FROM pushes ORDER BY id", row=str)
+_texts = Query("test_texts", "What is kept.", "SELECT id FROM inbox_messages", row=str)
 
 
 async def put(bank: Bank, user: str = "jan", **fields: Any) -> dict[str, Any]:
@@ -80,6 +81,17 @@ async def test_the_phone_counts_lists_shows_and_reads(bank: Bank) -> None:
     await phone.mark_all_read()
     assert (await phone.count_unread(), await phone.list_inbox(only_unread=True)) == (0, [])
     assert len(await phone.list_inbox()) == 2
+
+
+async def test_all_is_read_also_what_a_server_whose_clock_is_ahead_has_stored(bank: Bank) -> None:
+    phone = await bank.phone("jan")
+    await phone.mark_all_read()
+    await put(bank)
+    bank.clock.advance(3)
+    await put(bank)
+    bank.clock.advance(-3)
+    await phone.mark_all_read()
+    assert await phone.count_unread() == 0
 
 
 async def test_the_answers_to_a_phone_to_the_letter(bank: Bank) -> None:
@@ -204,6 +216,19 @@ async def test_a_message_of_two_back_ends_stays_with_the_other_one(bank: Bank) -
     assert (await bank.served.call("DELETE", path, auth=shop)).status == 200
     assert (await bank.get(path, auth=shop)).status == 400
     assert (await bank.get(path)).body["applications"] == ["bank"]
+
+
+async def test_nothing_is_left_of_what_two_back_ends_delete_at_the_same_time(bank: Bank) -> None:
+    admin, shops_place = bank.served.admin, "/powerauth-cloud/admin/users/bank-back-end/applications/shop"
+    _, shop = await bank.served.new_tenant("shop")
+    await bank.post(shops_place, auth=admin)
+    both = [await put(bank, silent=True) for _ in range(30)]
+    assert (await bank.served.call("DELETE", shops_place, auth=admin)).status == 200
+    for one in both:
+        path = f"{INBOX}/{one['id']}"
+        answers = await asyncio.gather(bank.served.call("DELETE", path), bank.served.call("DELETE", path, auth=shop))
+        assert [answer.status for answer in answers] == [200, 200]
+    assert await bank.served.installation.store.read(lambda tx: tx.all(_texts)) == []
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ async def test_an_inbox_costs_the_same_however_large_it_is(bank: Bank, plans: Pl
         "second page": (inbox.page_of_phone, JAN, InboxPage(1, 50)),
         "unread": (inbox.page_of_phone, JAN, InboxPage(0, 50, only_unread=True)),
         "one": (inbox.message_of_phone, JAN, f"02{7:034}"),
+        "the newest": (inbox.newest, JAN),
         "the back end's list": (inbox.page, BACK_END, "jan", False, 50, 0),
         "the back end's unread": (inbox.page, BACK_END, "jan", True, 50, 0),
         "the back end's one": (inbox.get, BACK_END, f"02{7:034}"),
@@ -85,7 +86,9 @@ async def test_reading_all_goes_in_small_units(bank: Bank, plans: Plans) -> None
     await load(plans, _MESSAGES, 1_200, "01", "'jan'")
     await load(plans, _MESSAGES, 10, "02", "'eva'")
     left = [await store.read(inbox.count, JAN)]
-    while await store.write(inbox.read_all, JAN, bank.clock.now_ms()):
+    newest_id = await store.read(inbox.newest, JAN)
+    assert newest_id == f"01{1_200:034}"
+    while await store.write(inbox.read_all, JAN, newest_id):
         left.append(await store.read(inbox.count, JAN))
     left.append(await store.read(inbox.count, JAN))
     assert left == [1_080, 1_080 - READ_AT_A_TIME, 1_080 - 2 * READ_AT_A_TIME, 0]
@@ -94,8 +97,11 @@ async def test_reading_all_goes_in_small_units(bank: Bank, plans: Plans) -> None
 
 async def test_what_comes_while_all_is_read_stays_unread(bank: Bank, plans: Plans) -> None:
     store, inbox = bank.served.installation.store, bank.served.rooms.inbox
-    await load(plans, _MESSAGES, 3, "ff", "'jan'")
-    assert not await store.write(inbox.read_all, JAN, bank.clock.now_ms())
+    await load(plans, _MESSAGES, 1, "01", "'jan'")
+    newest_id = await store.read(inbox.newest, JAN)
+    assert newest_id is not None
+    await load(plans, _MESSAGES, 3, "02", "'jan'")
+    assert not await store.write(inbox.read_all, JAN, newest_id)
     assert await store.read(inbox.count, JAN) == 3
 
 

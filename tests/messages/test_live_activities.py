@@ -99,6 +99,7 @@ async def test_nothing_else_is_sent_to_an_activity(sending_bank: Bank, providers
         ({"contentState": None}, "contentState"),
         ({"contentState": []}, "contentState"),
         ({"contentState": {"text": "x" * 3_600}}, "contentState"),
+        ({**START, "contentState": {"text": "x" * 3_500}, "sound": "漢" * 255}, "contentState"),
         ({"attributes": {}}, "attributes"),
         ({"attributesType": "Ride"}, "attributesType"),
         ({**START, "attributes": None}, "attributes"),

@@ -72,6 +72,8 @@ async def test_a_silent_message_needs_no_text_and_shows_none(bank: Bank) -> None
         ({"userId": ""}, "ERROR_REQUEST", "userId"),
         ({"extras": {"a": "x" * 2048}}, "ERROR_REQUEST", "extras"),
         ({"extras": {"aps": {}}}, "ERROR_REQUEST", "extras.aps"),
+        ({"extras": {"a": {"b": '"\\' * 500}}}, "ERROR_REQUEST", "extras"),
+        ({"extras": {"a": "x" * 2000}, "sound": "\x01" * 255}, "ERROR_REQUEST", "extras"),
         ({"extras": []}, "ERROR_REQUEST", "extras"),
         ({"sound": "x" * 256}, "ERROR_REQUEST", "sound"),
         ({"silent": "yes"}, "ERROR_REQUEST", "silent"),
@@ -132,12 +134,22 @@ async def test_the_app_may_have_the_texts_itself(bank: Bank) -> None:
         ({"title": "a", "badge": -1}, "badge"),
         ({"title": "a", "timestampExpires": 1}, "timestampExpires"),
         ({"title": "a", "appIds": []}, "appIds"),
+        ({"titleLocKey": "K", "titleLocArgs": ["x" * 255] * 18}, "titleLocArgs"),
+        ({"titleLocKey": "K", "messageLocKey": "L", "messageLocArgs": ["x" * 255] * 12}, "messageLocArgs"),
+        (
+            {"title": "a", "icon": "漢" * 250, "sound": "漢" * 251, "category": "漢" * 255, "thread": "漢" * 254},
+            "category",
+        ),
+        ({"texts": {"en": {"title": "a"}}, "extras": {"a": ["\\" * 1_000]}}, "extras"),
+        ({"silent": True, "extras": {"a": ["\\" * 1_000]}}, "extras"),
     ],
 )
 async def test_what_the_native_api_refuses(bank_sqlite: Bank, fields: dict[str, Any], field: str) -> None:
+    await bank_sqlite.with_local("jan")
     refused = await bank_sqlite.post(MESSAGES, userId="jan", **fields)
     assert (refused.status, refused.headers["Content-Type"]) == (400, "application/problem+json")
     assert field_of(refused) == field
+    assert await payloads(bank_sqlite) == []
 
 
 async def test_only_some_of_the_apps_and_never_those_of_others(bank: Bank) -> None:

@@ -76,6 +76,20 @@ def test_one_that_is_left_alone_gets_one_attempt_after_the_pause(
     assert destinations.left("apns:bank") == 1
 
 
+def test_a_clock_that_was_ahead_leaves_nobody_alone_for_longer(
+    destinations: Destinations, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.advance(7_200)
+    destinations.note("apns:bank", RetryLater("InvalidProviderToken", leave_alone_seconds=60))
+    clock.advance(59)
+    assert destinations.left("apns:bank") == 0
+    clock.advance(-7_200)
+    assert destinations.left("apns:bank") == 1
+    destinations.note("apns:bank", RetryLater("InvalidProviderToken", leave_alone_seconds=60))
+    assert destinations.left("apns:bank") == 0
+    assert len(caplog.records) == 2, "that it fails still is news, by the clock that is right"
+
+
 def test_places_come_back_one_with_each_success(destinations: Destinations) -> None:
     for _ in range(8):
         destinations.enter("apns:bank")

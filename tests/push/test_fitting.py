@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from ringback.push.payloads import (
     fcm_message,
     web_push_payload,
 )
+from ringback.push.room import check_room
 
 KEY = bytes(range(32))
 ENCRYPTION = Encryption(KEY, bytes(12))
@@ -111,11 +113,60 @@ def test_a_caller_with_a_long_name_still_rings(name: str) -> None:
     assert len(fcm_message(content, PUSH_TOKEN)) - len(PUSH_TOKEN) - 2 <= FCM_BYTES
 
 
+@given(text=st.text(alphabet='x"\x01漢👍', min_size=1, max_size=12), more=st.integers(0, 3_000))
+def test_what_there_is_room_for_reaches_every_phone(text: str, more: int) -> None:
+    content = Content(
+        push_id="0" * 36, title=text, body=text, sound=text * 20, thread=text * 20, title_loc_key="K",
+        title_loc_args=(text,) * 20, collapse_id="é" * 32, extras={"a": "x" * more, "b": [text]},
+    )  # fmt: skip
+    try:
+        check_room(content)
+    except PayloadTooLarge:
+        return
+    for encryption in (None, ENCRYPTION):
+        apns_payload(content, encryption=encryption)
+        fcm_message(content, PUSH_TOKEN, ttl_seconds=2_419_200, encryption=encryption)
+        web_push_payload(content, encryption=encryption)
+
+
+def test_extras_as_large_as_they_may_be_leave_room_for_an_ordinary_push() -> None:
+    check_room(
+        Content(
+            push_id="", title="T", body="B", sound="default", icon="lock", category="approval", thread="t" * 36,
+            collapse_id="c" * 64, extras={"a": "x" * 2_040},
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("letter", ["x", "👍", "\x01"])
+def test_every_operation_can_be_told(letter: str) -> None:
+    """Whatever its template is called, and whatever stands in its texts."""
+    told = {"messageType": "mtoken.operationInit", "operationId": "0" * 36, "operationName": letter * 255}
+    check_room(Content(push_id="", title=letter * 9_000, body=letter * 9_000, sound="default", extras=told))
+
+
+@pytest.mark.parametrize("letter", ["x", "漢", "👍", '"'])
+def test_the_longest_call_still_rings(letter: str) -> None:
+    call = CallContent(display_name=letter * 128, display_number=letter * 256, ring_expires_at=1_800_000_000_000)
+    content = Content(push_id="0" * 36, purpose="call", call=call)
+    for encryption in (None, ENCRYPTION):
+        apns_payload(content, voip=True, encryption=encryption)
+        apns_payload(content, encryption=encryption)
+        fcm_message(content, PUSH_TOKEN, ttl_seconds=60, encryption=encryption)
+        web_push_payload(content, encryption=encryption)
+
+
 def test_all_the_room_is_used() -> None:
     content = Content(push_id="p", title="Balance", body="x" * 9_000)
     assert len(apns_payload(content)) == APNS_BYTES
     assert len(web_push_payload(content)) == LONGEST_PLAINTEXT
     assert APNS_BYTES - 2 <= len(apns_payload(content, encryption=ENCRYPTION)) <= APNS_BYTES  # Base64 goes by threes
+
+
+def test_three_letters_that_are_escaped_make_room_too() -> None:
+    size = len(apns_payload(Content(push_id="p", title=ELLIPSIS, extras={"a": ""})))
+    content = Content(push_id="p", title="\x01" * 3, extras={"a": "x" * (APNS_BYTES - size)})
+    assert json.loads(apns_payload(content))["aps"]["alert"] == {"title": ELLIPSIS}
 
 
 def test_the_body_is_shortened_before_the_title() -> None:
@@ -136,6 +187,18 @@ def test_extras_are_never_shortened(encryption: Encryption | None) -> None:
         assert caught.value.field == "extras"
     with pytest.raises(PayloadTooLarge):
         fcm_message(content, PUSH_TOKEN, encryption=encryption)
+
+
+def test_what_is_too_large_is_named() -> None:
+    styled = Content(push_id="p", title="T" * 5_000, sound="s" * 100, extras={"a": "x" * 2_000})
+    for content, field in (
+        (msgspec.structs.replace(styled, title_loc_args=("x" * 255,) * 18), "titleLocArgs"),
+        (msgspec.structs.replace(styled, body_loc_key="k" * 5_000), "bodyLocKey"),
+        (msgspec.structs.replace(styled, extras={"a": "x" * 5_000}), "extras"),
+    ):
+        with pytest.raises(PayloadTooLarge) as caught:
+            apns_payload(content)
+        assert caught.value.field == field
 
 
 @pytest.mark.parametrize(

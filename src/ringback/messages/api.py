@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ringback.clock import Clock
 from ringback.http import IdempotencyKeys, Routes
 from ringback.messages import api_cloud, api_inbox, api_live_activities, api_native, api_stream
 from ringback.messages.inbox import Inbox
@@ -16,7 +15,6 @@ from ringback.store import Store
 
 def routes(
     store: Store,
-    clock: Clock,
     devices: Phones,
     streams: LocalStreams,
     *,
@@ -30,7 +28,7 @@ def routes(
     return (
         api_stream.routes(store, devices, streams)
         + api_cloud.routes(store, sending, inbox)
-        + api_inbox.routes(store, devices, inbox, clock)
+        + api_inbox.routes(store, devices, inbox)
         + api_native.routes(store, sending, tracing, idempotency_keys)
         + api_live_activities.routes(store, activities, idempotency_keys)
     )

@@ -9,6 +9,7 @@ import msgspec
 from ringback.clock import Clock, Randomness, new_id
 from ringback.errors import AppNotFound, CampaignChangeRefused, CampaignNotFound, invalid_field
 from ringback.messages import queries_campaigns as queries
+from ringback.messages.content import check_notice
 from ringback.messages.model import Notice, Text
 from ringback.messages.model_campaigns import TRANSITIONS, Campaign, CampaignPushes, Event
 from ringback.messages.schema_campaigns import CampaignContent, NewCampaign
@@ -61,12 +62,13 @@ class Campaigns:
             raise AppNotFound
         if command.everyone and command.users:
             raise invalid_field("users", "A campaign goes to everyone, or to the users that are named.")
+        content = command.content()
         campaign = Campaign(
             id=new_id(self._clock, self._randomness),
             app_id=command.app_id,
             name=command.name,
             audience="EVERYONE" if command.everyone else "LIST",
-            content=_encode(command.content()).decode(),
+            content=_encode(content).decode(),
             status="DRAFT",
             users=0,
             position=-1,
@@ -80,6 +82,7 @@ class Campaigns:
             finished_at=None,
             version=1,
         )
+        check_notice(_notice(campaign, content, ""))
         await tx.run(queries.insert_campaign, *msgspec.structs.astuple(campaign))
         await self._record(tx, principal, "campaign.create", campaign)
         return await self._with_users(tx, campaign, command.users) if command.users else campaign

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ringback.clock import Clock, Randomness, first_id_at, new_id
+from ringback.clock import Clock, Randomness, new_id
 from ringback.errors import InboxMessageNotFound, InboxRefused, Violation
 from ringback.messages import queries_inbox as queries
 from ringback.messages.audience import chosen_apps
@@ -97,9 +97,11 @@ class Inbox:
     async def delete(self, tx: Tx, principal: Principal, message_id: str) -> None:
         """Takes a message out of the principal's apps; forgets it when no app shows it. Raises InboxMessageNotFound."""
         message, app_ids = await self.get(tx, principal, message_id)
-        everywhere = len(await tx.all(queries.apps_of_message, message_id)) == len(app_ids)
+        if await tx.one(queries.message_to_delete, message.id) is None:
+            raise InboxMessageNotFound
+        left = set(await tx.all(queries.apps_of_message, message.id)) - set(app_ids)
         await tx.run(queries.delete_places, message.id, _encode(app_ids).decode())
-        if everywhere:
+        if not left:
             await tx.run(queries.delete_message, message.id)
         await self._record(tx, principal, "inbox.delete", message, app_ids)
 
@@ -131,11 +133,13 @@ class Inbox:
             await self._record(tx, device(inbox.registration_id), "inbox.read", message, [inbox.app_id])
         return True
 
-    async def read_all(self, tx: Tx, inbox: PhoneInbox, until_ms: int) -> bool:
-        """The user has read what came until then: up to 500 messages; True when there may be more."""
-        found = await tx.all(
-            queries.oldest_unread, inbox.user_id, inbox.app_id, first_id_at(until_ms + 1), READ_AT_A_TIME
-        )
+    async def newest(self, tx: Tx, inbox: PhoneInbox) -> str | None:
+        """The id of the newest message that the phone may see."""
+        return await tx.one(queries.newest, inbox.user_id, inbox.app_id)
+
+    async def read_all(self, tx: Tx, inbox: PhoneInbox, newest_id: str) -> bool:
+        """The user has read what came up to this message: up to 500 messages; True when there may be more."""
+        found = await tx.all(queries.oldest_unread, inbox.user_id, inbox.app_id, newest_id, READ_AT_A_TIME)
         if not found:
             return False
         await self._mark(tx, found)

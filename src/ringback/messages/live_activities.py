@@ -15,6 +15,7 @@ from ringback.errors import invalid_field
 from ringback.messages import queries
 from ringback.messages.audience import chosen_apps
 from ringback.messages.choosing import ends_of
+from ringback.messages.content import check_content
 from ringback.messages.model import Considered, NoticeRow
 from ringback.protocols.push_token_forms import APNS_HINT, apns_push_token
 from ringback.push import LIVE_ACTIVITY, Content, LiveActivity, NewPush
@@ -46,13 +47,15 @@ class LiveActivities:
         """Queues a change; returns the push id. Raises AppNotFound, InvalidRequest."""
         now = self._clock.now_ms()
         push_token = _checked(command, now)
+        content = _content(command, push_token, now)
+        check_content(content)
         await chosen_apps(tx, self._access, principal, [command.app_id])
         notice_id = new_id(self._clock, self._randomness)
         new = NewPush(
             app_id=command.app_id,
             user_id=command.user_id,
             kind=LIVE_ACTIVITY,
-            content=_content(command, push_token, now),
+            content=content,
             deadline_ms=command.timestamp_expires,
             notice_id=notice_id,
         )

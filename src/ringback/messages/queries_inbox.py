@@ -21,6 +21,14 @@ insert_places = Command(
     " SELECT $1::text, json_array_elements_text($3::json), $2::text, FALSE",
 )
 message_by_id = Query("inbox_message_by_id", "One message.", f"{_MESSAGE} WHERE id = $1", row=InboxMessage)
+message_to_delete = Query(
+    "inbox_message_to_delete",
+    "Whether a message is there; nobody else takes it out of an app until this unit is over.",
+    "SELECT id FROM inbox_messages WHERE id = $1",
+    row=str,
+    writes=True,
+    postgres="SELECT id FROM inbox_messages WHERE id = $1 FOR UPDATE",
+)
 messages_by_ids = Query(
     "inbox_messages_by_ids",
     "Some messages; $1 is a JSON list.",
@@ -60,10 +68,16 @@ unread_page_of_phone = Query(
     " ORDER BY message_id DESC LIMIT $3 OFFSET $4",
     row=str,
 )
+newest = Query(
+    "newest_inbox_message",
+    "The id of a user's newest message in an app.",
+    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 ORDER BY message_id DESC LIMIT 1",
+    row=str,
+)
 oldest_unread = Query(
     "oldest_unread_inbox_messages",
-    "The ids of a user's unread messages in an app that came before an id.",
-    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 AND is_read = FALSE AND message_id < $3"
+    "The ids of a user's unread messages in an app, up to an id.",
+    "SELECT message_id FROM inbox_places WHERE user_id = $1 AND app_id = $2 AND is_read = FALSE AND message_id <= $3"
     " ORDER BY message_id LIMIT $4",
     row=str,
 )

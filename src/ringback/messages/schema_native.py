@@ -27,6 +27,9 @@ class CreateMessage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     English, else the first; `titleLocKey` and `messageLocKey`, for which the app has the texts. `silent`: none of them.
     `collapseId`: a newer message with the same one takes its place on the phone. `appIds`: only these apps of the back
     end. `timestampExpires`: then nobody need hear it any more (Unix milliseconds).
+
+    A text that is too long for a push provider is shortened when it is sent. All else must fit every provider, also
+    encrypted: together about 2,700 bytes.
     """
 
     user_id: Id

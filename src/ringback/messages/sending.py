@@ -8,6 +8,7 @@ import msgspec
 
 from ringback.errors import PushMessageRefused, Violation, invalid_field
 from ringback.messages.audience import chosen_apps
+from ringback.messages.content import check_notice
 from ringback.messages.extras import checked_extras
 from ringback.messages.model import Notice, Style, Text, Told
 from ringback.store import Tx
@@ -82,6 +83,7 @@ class MessageSending:
         return await self._tell(tx, principal, notice)
 
     async def _tell(self, tx: Tx, principal: Principal, notice: Notice) -> Told:
+        check_notice(notice)
         told = await self._messages.tell(tx, notice)
         await self._audit.record(
             tx,

@@ -10,8 +10,9 @@ from ringback.clock import Clock, Randomness, first_id_at, new_id
 from ringback.languages import choose, preferred_languages
 from ringback.messages import queries
 from ringback.messages.choosing import ends_of, why_not
+from ringback.messages.content import content_of
 from ringback.messages.model import Considered, Notice, NoticeRow, Text, Told
-from ringback.push import Content, NewPush
+from ringback.push import NewPush
 from ringback.store import Tx
 
 if TYPE_CHECKING:
@@ -78,35 +79,13 @@ class MessagesService:
 
 def _push(notice: Notice, notice_id: str, target: PushTarget) -> NewPush:
     text = choose(notice.texts, preferred_languages(target.language)) or Text(notice.title, notice.message)
-    shown = None if notice.silent else text
-    style = notice.style
-    content = Content(
-        push_id="",
-        silent=notice.silent,
-        title=None if shown is None else shown.title,
-        body=None if shown is None else shown.message,
-        sound=notice.sound or style.sound,
-        badge=style.badge,
-        icon=style.icon,
-        category=style.category,
-        collapse_id=style.collapse_id,
-        thread=style.thread,
-        title_loc_key=style.title_loc_key,
-        title_loc_args=style.title_loc_args,
-        body_loc_key=style.body_loc_key,
-        body_loc_args=style.body_loc_args,
-        extras=notice.extras,
-        user_id=notice.user_id,
-        registration_id=target.registration_id,
-        operation_id=notice.operation_id,
-    )
     return NewPush(
         app_id=target.app_id,
         user_id=notice.user_id,
         registration_id=target.registration_id,
         kind=target.kind or "",
         push_token_id=target.push_token_id,
-        content=content,
+        content=content_of(notice, text, target.registration_id),
         operation_id=notice.operation_id,
         deadline_ms=notice.deadline_ms,
         notice_id=notice_id,

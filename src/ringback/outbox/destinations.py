@@ -25,15 +25,20 @@ _STRIDES = 8
 
 
 class _Failing(msgspec.Struct):
-    """A destination that does not take deliveries now: how often in a row, and until when it is left alone.
+    """A destination that does not take deliveries now: how often in a row, and how long it is left alone from when on.
 
     `places`: how many attempts at a time it is trusted with; `told_at`: when the log last said that it fails.
     """
 
     places: int
     failures: int = 0
-    open_until: int = 0
+    pause_began: int = 0
+    pause_ms: int = 0
     told_at: int | None = None
+
+    def is_left_alone(self, now: int) -> bool:
+        """Whether it is not to be asked yet. A clock that was put back makes no pause longer: it ends it."""
+        return 0 <= now - self.pause_began < self.pause_ms
 
 
 class Destinations:
@@ -55,7 +60,7 @@ class Destinations:
         busy = self._busy.get(destination, 0)
         failing = self._failing.get(destination)
         if failing is not None:
-            return max(0, (0 if self._clock.now_ms() < failing.open_until else failing.places) - busy)
+            return max(0, (0 if failing.is_left_alone(self._clock.now_ms()) else failing.places) - busy)
         left = self._plug.per_destination - busy
         return left if left >= self._stride else 0
 
@@ -94,7 +99,7 @@ class Destinations:
             pause = circuit.pause_seconds
         failing.places = 1
         now = self._clock.now_ms()
-        failing.open_until = now + round(pause * 1000)
+        failing.pause_began, failing.pause_ms = now, round(pause * 1000)
         self._tell(destination, failing, result.reason, pause, now)
 
     def _note_success(self, destination: str) -> None:
@@ -103,7 +108,7 @@ class Destinations:
             return
         if failing.told_at is not None:
             logger.warning("%s %s answers again", self._plug.name, destination)
-        failing.told_at, failing.failures, failing.open_until = None, 0, 0
+        failing.told_at, failing.failures, failing.pause_ms = None, 0, 0
         if failing.places == self._plug.per_destination:
             del self._failing[destination]
         else:
@@ -115,7 +120,7 @@ class Destinations:
 
     def _tell(self, destination: str, failing: _Failing, reason: str, pause: float, now: int) -> None:
         """Says why a destination is left alone: once, and not after each look at whether it still has to be."""
-        if failing.told_at is not None and now - failing.told_at < _TELL_AGAIN_MS:
+        if failing.told_at is not None and 0 <= now - failing.told_at < _TELL_AGAIN_MS:
             return
         failing.told_at = now
         logger.warning(

@@ -34,6 +34,7 @@ from ringback.push.credentials import (
 )
 from ringback.push.farewells import PUSHKIT, Farewell, farewell_content
 from ringback.push.fcm import FcmProvider
+from ringback.push.fitting import PayloadTooLarge
 from ringback.push.left_calls import LeftCalls
 from ringback.push.local import LocalMailbox, LocalProvider, wake_channel
 from ringback.push.makers import ProviderMakers, ProviderUrls
@@ -42,6 +43,7 @@ from ringback.push.model_tokens import KEEP, Keep, PushToken, TokenOwner
 from ringback.push.payloads import unusable_extra
 from ringback.push.pools import PoolSettings, provider_tls
 from ringback.push.provider_tokens import ProviderTokens
+from ringback.push.room import check_room
 from ringback.push.service import CHANNELS, Pushes
 from ringback.push.tokens import PushTokens
 from ringback.push.trials import CredentialTrials
@@ -77,6 +79,7 @@ __all__ = [
     "LocalPush",
     "NewCallPush",
     "NewPush",
+    "PayloadTooLarge",
     "PoolSettings",
     "ProviderMakers",
     "ProviderTokens",
@@ -91,6 +94,7 @@ __all__ = [
     "TrialAnswer",
     "WebPushKeys",
     "WebPushProvider",
+    "check_room",
     "destination_of",
     "farewell_content",
     "from_secret",

@@ -18,7 +18,13 @@ _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _TAGS = range(0xE0020, 0xE0080)
 _HANGUL_ENDINGS = range(0x1160, 0x1200)
 
+_NEVER_SHORTENED = (
+    "extras", "titleLocArgs", "titleLocKey", "bodyLocArgs", "bodyLocKey", "sound", "icon", "category", "thread",
+    "collapseId", "contentState", "attributes", "attributesType", "displayNumber", "huntPilotDn",
+)  # fmt: skip
+
 _replace = msgspec.structs.replace
+_encode = msgspec.json.Encoder().encode
 
 
 class PayloadRefused(ValueError):
@@ -30,10 +36,12 @@ class PayloadRefused(ValueError):
 
 
 class PayloadTooLarge(PayloadRefused):
-    """The push is too large even without what people read, so `extras` (or what stands in their place) is."""
+    """The push is too large even without what people read. `field`: the largest of what is never shortened."""
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__("extras", f"The push has {size} bytes besides its text, where {limit} are allowed.")
+    def __init__(self, content: Content, size: int, limit: int) -> None:
+        super().__init__(
+            _largest_member(content), f"The push has {size} bytes besides its text, where {limit} are allowed."
+        )
 
 
 def fit(content: Content, limit: int, write: Callable[[Content], bytes]) -> bytes:
@@ -47,7 +55,7 @@ def fit(content: Content, limit: int, write: Callable[[Content], bytes]) -> byte
         if len(payload) <= limit:
             break
         text = text_of(content)
-        if not text or len(text.encode()) <= len(ELLIPSIS.encode()):
+        if not text or len(_encode(text)) <= len(_encode(ELLIPSIS)):
             continue
         fits, too_long = 0, min(len(text), max(limit, 1))
         while too_long - fits > 1:
@@ -59,7 +67,7 @@ def fit(content: Content, limit: int, write: Callable[[Content], bytes]) -> byte
         content = with_text(content, shortened(text, fits))
         payload = write(content)
     if len(payload) > limit:
-        raise PayloadTooLarge(len(payload), limit)
+        raise PayloadTooLarge(content, len(payload), limit)
     return payload
 
 
@@ -90,6 +98,14 @@ def _is_inside(text: str, at: int) -> bool:
             start -= 1
         return (at - start) % 2 == 1
     return code in _SKIN_TONES or code in _TAGS or code in _HANGUL_ENDINGS or (before == "\r" and after == "\n")
+
+
+def _largest_member(content: Content) -> str:
+    """Of those that programs read; where none of them says anything, `extras`."""
+    members = msgspec.to_builtins(content)
+    members |= members.get("call", {}) | members.get("liveActivity", {})
+    found = [name for name in _NEVER_SHORTENED if members.get(name)]
+    return max(found, key=lambda name: len(_encode(members[name])), default="extras")
 
 
 def _with_body(content: Content, text: str) -> Content:
