@@ -23,8 +23,9 @@ from ringback.push.credentials import CredentialKind, Health, StoredCredential, 
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Verdict
 from ringback.push.webpush import LONGEST_TTL_SECONDS, PLACES_OF_AN_APP, WebPushProvider, topic
+from ringback.resolving import PLACES_OF_AN_OWNER, SystemResolver
 from ringback.testing import Behaviour, Received, Subscription, WebPushDouble, reject, silence
-from tests.egress.servers import Names
+from tests.egress.servers import Names, NameServers
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 CALL = Content(push_id="push-2", purpose="call", call=CallContent(display_name="Bob"))
@@ -334,3 +335,29 @@ async def test_push_services_that_never_answer_take_places_of_one_app_only(room:
         one.cancel()
     await asyncio.wait(pending)
     assert (await provider.send(room.push())).verdict is Verdict.DELIVERED, "the places are free again"
+
+
+async def test_endpoints_with_a_slow_name_delay_no_other_app_and_no_call(room: Room) -> None:
+    names = NameServers()
+    egress = Egress(allow=LOOPBACK, tls=_trusting(room.service), resolver=SystemResolver(ask=names))
+    credentials = AnyApp()
+    credentials.replace(room.kept.keys)
+    provider = WebPushProvider(
+        way_out=egress, credentials=credentials, clock=room.clock, randomness=SystemRandomness(), timeout_seconds=5
+    )
+    waiting = []
+    for number in range(PLACES_OF_AN_APP):
+        document = {**room.browser.document, "endpoint": f"https://{number}.tarpit.example/x"}
+        push = room.push(app_id="shop", push_token=json.dumps(document))
+        waiting.append(asyncio.create_task(provider.send(push)))
+    await asyncio.sleep(0.1)
+    assert len(names.asked) == PLACES_OF_AN_OWNER
+    good = json.dumps(room.browser.document).replace("127.0.0.1", "localhost")
+    own_call, of_another = room.push(CALL, app_id="shop", push_token=good, urgent=True), room.push(push_token=good)
+    async with asyncio.timeout(2):
+        reactions = await asyncio.gather(provider.send(own_call), provider.send(of_another))
+    assert [reaction.verdict for reaction in reactions] == [Verdict.DELIVERED] * 2
+    assert names.asked.count("localhost") == 2
+    names.gives_up.set()
+    assert {reaction.verdict for reaction in await asyncio.gather(*waiting)} == {Verdict.RETRY}
+    await egress.close()

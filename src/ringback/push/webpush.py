@@ -61,6 +61,8 @@ class WayOut(Protocol):
         body: bytes,
         timeout_seconds: float,
         limit_bytes: int,
+        owner: str,
+        urgent: bool,
     ) -> EgressAnswer:
         """One request. Raises DestinationNotAllowed and DestinationUnreachable."""
         ...
@@ -113,7 +115,7 @@ class WebPushProvider:
         headers = self._request_headers(push, stored.id, keys, subscription)
         try:
             async with self._place(push):
-                reaction = await self._ask(subscription, payload, headers)
+                reaction = await self._ask(push, subscription, payload, headers)
         except _NoPlace:
             return Reaction(Verdict.RETRY, "too many of the app's pushes wait for push services that do not answer")
         self._gate.count("webpush", reaction)
@@ -138,7 +140,9 @@ class WebPushProvider:
         finally:
             places.release()
 
-    async def _ask(self, subscription: Subscription, payload: bytes, headers: dict[str, str]) -> Reaction:
+    async def _ask(
+        self, push: OutgoingPush, subscription: Subscription, payload: bytes, headers: dict[str, str]
+    ) -> Reaction:
         salt = self._randomness.bytes(SALT_BYTES)
         try:
             answer = await self._way_out.request(
@@ -148,6 +152,8 @@ class WebPushProvider:
                 body=encrypt(payload, subscription, private_key=generate_private_key(), salt=salt),
                 timeout_seconds=self._timeout_seconds,
                 limit_bytes=ANSWER_LIMIT_BYTES,
+                owner=push.app_id,
+                urgent=push.urgent,
             )
         except DestinationNotAllowed:
             return Reaction(Verdict.FAILED, "endpoint", meaning="the server does not call this address")
