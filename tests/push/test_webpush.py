@@ -22,7 +22,13 @@ from ringback.push.content import CallContent, Content
 from ringback.push.credentials import CredentialKind, Health, StoredCredential, WebPushKeys, uncompressed_point
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Verdict
-from ringback.push.webpush import LONGEST_TTL_SECONDS, PLACES_OF_AN_APP, WebPushProvider, topic
+from ringback.push.webpush import (
+    LONGEST_TTL_SECONDS,
+    PLACES_OF_AN_APP,
+    URGENT_PLACES_OF_AN_APP,
+    WebPushProvider,
+    topic,
+)
 from ringback.resolving import PLACES_OF_AN_OWNER, SystemResolver
 from ringback.testing import Behaviour, Received, Subscription, WebPushDouble, reject, silence
 from tests.egress.servers import Names, NameServers
@@ -310,7 +316,10 @@ class AnyApp(Kept):
         return None if stored is None else msgspec.structs.replace(stored, app_id=app_id)
 
 
-async def test_push_services_that_never_answer_take_places_of_one_app_only(room: Room) -> None:
+@pytest.mark.parametrize(("urgent", "places"), [(False, PLACES_OF_AN_APP), (True, URGENT_PLACES_OF_AN_APP)])
+async def test_push_services_that_never_answer_take_places_of_one_app_only(
+    room: Room, urgent: bool, places: int
+) -> None:
     way_out = NeverAnswering()
     provider = WebPushProvider(
         way_out=way_out,
@@ -321,20 +330,23 @@ async def test_push_services_that_never_answer_take_places_of_one_app_only(room:
     )
     document = room.browser.document
     silent = json.dumps({**document, "endpoint": "https://silent.example/x"})
-    waiting = [asyncio.create_task(provider.send(room.push(push_token=silent))) for _ in range(3 * PLACES_OF_AN_APP)]
+    pushes = [room.push(push_token=silent, urgent=urgent) for _ in range(3 * places)]
+    waiting = [asyncio.create_task(provider.send(push)) for push in pushes]
     refused, pending = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    while len(refused) < 2 * PLACES_OF_AN_APP:
+    while len(refused) < 2 * places:
         more, pending = await asyncio.wait(pending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert more
         refused |= more
-    assert way_out.under_way == PLACES_OF_AN_APP
+    assert way_out.under_way == places
     assert {one.result().verdict for one in refused} == {Verdict.RETRY}
-    assert (await provider.send(room.push(app_id="shop"))).verdict is Verdict.DELIVERED
-    assert (await provider.send(room.push(CALL, urgent=True))).verdict is Verdict.DELIVERED, "somebody listens"
+    for another in (room.push(app_id="shop"), room.push(CALL, app_id="shop", urgent=True)):
+        assert (await provider.send(another)).verdict is Verdict.DELIVERED
+    if not urgent:
+        assert (await provider.send(room.push(CALL, urgent=True))).verdict is Verdict.DELIVERED, "somebody listens"
     for one in pending:
         one.cancel()
     await asyncio.wait(pending)
-    assert (await provider.send(room.push())).verdict is Verdict.DELIVERED, "the places are free again"
+    assert (await provider.send(room.push(urgent=urgent))).verdict is Verdict.DELIVERED, "the places are free again"
 
 
 async def test_endpoints_with_a_slow_name_delay_no_other_app_and_no_call(room: Room) -> None:
