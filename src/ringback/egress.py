@@ -1,8 +1,10 @@
 """The guarded way out: every request to a URL that somebody else chose (callbacks, OpenID providers).
 
 The address is checked where the connection is made, after the name was resolved and for every attempt, so that a name
-that changes its address between two looks gains nothing. Redirects are not followed, cookies not kept, proxies of the
-environment not used, answers not decompressed; time and size have limits. See `ringback.destinations` for the policy.
+that changes its address between two looks gains nothing. Names are resolved before a request takes one of the
+connections, which slow ones would use up: see `ringback.resolving`. Redirects are not followed, cookies not kept,
+proxies of the environment not used, answers not decompressed; time and size have limits. See `ringback.destinations`
+for the policy.
 
 With RINGBACK_EGRESS_PROXY, https goes through a CONNECT proxy: the name is resolved and checked here, and the proxy is
 given the address, while TLS still proves the name. Plain http exists only inside allow-listed networks and goes there
@@ -12,11 +14,10 @@ directly.
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -27,11 +28,11 @@ from yarl import URL
 
 from ringback.destinations import Destinations, Network
 from ringback.errors import DestinationNotAllowed, DestinationUnreachable
+from ringback.resolving import Resolver, SystemResolver
 
 CONNECT_SECONDS = 5
 CONNECTIONS = 200
 CONNECTIONS_PER_HOST = 10
-RESOLVER_THREADS = 8
 USER_AGENT = "Ringback"
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -51,26 +52,23 @@ class _AddressRefused(OSError):
     """What the socket factory raises; aiohttp takes only an OSError there. Without the address: it reaches tenants."""
 
 
-class _Resolver(AbstractResolver):
-    """The system's resolver in threads of its own: whoever runs a slow name server must not hold up ours."""
+_found: ContextVar[Sequence[str]] = ContextVar("addresses that the request of this task has found")
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="egress-names")
+
+class _Found(AbstractResolver):
+    """What aiohttp asks, which has no way to be told addresses: it hears those that the request has found already."""
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Every address of the name. Raises OSError."""
-        ask = functools.partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        """aiohttp sees by itself of which family an address is."""
         return [
-            {"hostname": host, "host": str(address[0]), "port": port, "family": kind, "proto": protocol, "flags": 0}
-            for kind, _, protocol, _, address in found
+            {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
+            for address in _found.get()
         ]
 
     async def close(self) -> None:
-        """Lets go of the threads; a question that is still open ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """There is nothing to close."""
 
 
 class Egress:
@@ -82,13 +80,13 @@ class Egress:
         allow: Iterable[Network] = (),
         ports: Iterable[int] = (443,),
         proxy: str = "",
-        resolver: AbstractResolver | None = None,
+        resolver: Resolver | None = None,
         tls: ssl.SSLContext | None = None,
         per_host: int = CONNECTIONS_PER_HOST,
     ) -> None:
         self._destinations = Destinations(allow, ports)
         self._proxy = URL(proxy) if proxy else None
-        self._resolver = resolver or _Resolver()
+        self._resolver = resolver or SystemResolver()
         self._tls = tls
         self._per_host = per_host
         self._sessions: dict[Way, aiohttp.ClientSession] = {}
@@ -106,10 +104,15 @@ class Egress:
         body: bytes = b"",
         timeout_seconds: float = 10,
         limit_bytes: int = 65_536,
+        owner: str = "",
+        urgent: bool = False,
     ) -> EgressAnswer:
         """Sends one request and reads the answer, whatever its status, up to `limit_bytes`.
 
-        `timeout_seconds` is for everything together. Raises DestinationNotAllowed and DestinationUnreachable.
+        `timeout_seconds` is for everything together. `owner`: the app whose request it is, which waits for its own slow
+        names only; one that is `urgent` does not wait for those that are not.
+
+        Raises DestinationNotAllowed and DestinationUnreachable.
         """
         target = self._destinations.check_url(url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(timeout_seconds, CONNECT_SECONDS))
@@ -121,8 +124,10 @@ class Egress:
         }
         try:
             async with asyncio.timeout(timeout_seconds):
+                found = await self._resolver.addresses(target.raw_host or "", owner=owner, urgent=urgent)
                 if self._proxy is not None and target.scheme == "https":
-                    return await self._send_by_proxy(method, target, options, limit_bytes)
+                    return await self._send_by_proxy(self._proxy, method, target, found, options, limit_bytes)
+                _found.set(found)
                 return await self._send(_way(target), method, target, options, limit_bytes)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             raise _translate(error) from error
@@ -133,7 +138,7 @@ class Egress:
         self._sessions.clear()
         for session in sessions:
             await session.close()
-        await self._resolver.close()
+        self._resolver.close()
 
     async def _send(self, way: Way, method: str, url: URL, options: dict[str, Any], limit_bytes: int) -> EgressAnswer:
         async with self._session(way).request(method, url, **options) as response:
@@ -146,23 +151,22 @@ class Egress:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return EgressAnswer(response.status, headers, bytes(body[:limit_bytes]), truncated)
 
-    async def _send_by_proxy(self, method: str, url: URL, options: dict[str, Any], limit_bytes: int) -> EgressAnswer:
+    async def _send_by_proxy(
+        self, proxy: URL, method: str, url: URL, found: Sequence[str], options: dict[str, Any], limit_bytes: int
+    ) -> EgressAnswer:
         """The proxy is told an address that was checked, TLS and the Host field say the name."""
-        host, port = url.host or "", url.port or 0
         refusal = DestinationNotAllowed()
-        for found in await self._resolve(host, port):
+        for address in found:
             try:
-                self._destinations.check_address(found, port, secure=True)
+                self._destinations.check_address(address, url.port or 0, secure=True)
             except DestinationNotAllowed as error:
                 refusal = error
                 continue
             options["headers"] = {"Host": url.raw_authority, **options["headers"]}
-            options |= {"server_hostname": url.raw_host, "proxy": self._proxy}
-            return await self._send("proxy", method, url.with_host(found), options, limit_bytes)
+            options |= {"server_hostname": url.raw_host, "proxy": proxy}
+            _found.set(await self._resolver.addresses(proxy.raw_host or "", urgent=True))
+            return await self._send("proxy", method, url.with_host(address), options, limit_bytes)
         raise refusal
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        return [found["host"] for found in await self._resolver.resolve(host, port, family=socket.AF_UNSPEC)]
 
     def _session(self, way: Way) -> aiohttp.ClientSession:
         """One for each way, made when it is first needed, in the process and the loop that use it."""
@@ -171,7 +175,7 @@ class Egress:
                 ssl=self._tls or ssl.create_default_context(),
                 limit=CONNECTIONS,
                 limit_per_host=self._per_host,
-                resolver=self._resolver,
+                resolver=_Found(),
                 use_dns_cache=False,
                 socket_factory=None if way == "proxy" else self._guard(secure=way == "https"),
             )
@@ -212,6 +216,6 @@ def _translate(error: Exception) -> DestinationNotAllowed | DestinationUnreachab
         return DestinationUnreachable("The destination's certificate is not trusted for this name.", cause=error)
     if isinstance(error, aiohttp.ClientSSLError):
         return DestinationUnreachable("The destination does not speak TLS as it should.", cause=error)
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, aiohttp.ClientConnectorError | socket.gaierror):
         return DestinationUnreachable("No connection to the destination could be made.", cause=error)
     return DestinationUnreachable(cause=error)

@@ -21,6 +21,7 @@ from ringback.events import Events, OperationChanged, RegistrationChanged
 from ringback.operations import FoundOperation, Operation
 from ringback.outbox import Attempt, Circuit, Outbox, OutboxLimits, PastDelivery, read_history
 from ringback.principal import Principal
+from ringback.resolving import Resolver
 from ringback.secrets import Vault
 from ringback.store import Command, Query, Store, Tx
 
@@ -97,11 +98,12 @@ class Room:
         limits: OutboxLimits = QUICK,
         vault: Vault | None = None,
         answer_seconds: float = 30,
+        names: Resolver | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.things = Things()
-        self.egress = Egress(allow=[ipaddress.ip_network("127.0.0.0/8")])
+        self.egress = Egress(allow=[ipaddress.ip_network("127.0.0.0/8")], resolver=names)
         randomness = SystemRandomness()
         self.vault = vault or Vault(os.urandom(32), os.urandom(32), randomness)
         self.outbox = Outbox(store=store, clock=clock, randomness=randomness, limits=limits)

@@ -12,10 +12,13 @@ from aiohttp import web
 from ringback.callbacks.service import Known
 from ringback.clock import ManualClock
 from ringback.events import OperationChanged
+from ringback.operations import FoundOperation
 from ringback.outbox import Circuit
+from ringback.resolving import PLACES_OF_AN_OWNER, SystemResolver
 from ringback.store import Store
 from tests.callbacks.receiver import Receiver, Told, in_turn, never, receiving, status
-from tests.callbacks.rooms import BANK, QUICK, SHOP, Room, content_of, registration
+from tests.callbacks.rooms import BANK, QUICK, SHOP, Room, content_of, operation, registration
+from tests.egress.servers import NameServers
 from tests.outbox.outboxes import running, until
 
 
@@ -184,6 +187,24 @@ async def test_a_receiver_that_never_answers_delays_nobody_else(room: Room, rece
         async with running(room.outbox):
             assert len(await receiver.wait_for(30, seconds=25)) == 30  # before the dead one's 30 s are over
             assert len(dead.told) <= 16
+
+
+async def test_slow_names_of_one_app_do_not_delay_another(store: Store, clock: ManualClock, receiver: Receiver) -> None:
+    names = NameServers()
+    room = await Room(store, clock, names=SystemResolver(ask=names)).start()
+    room.things.operations["o2"] = FoundOperation(operation("o2"), frozenset({"shop"}))
+    slow = {f"{number}.tarpit.example" for number in range(3 * PLACES_OF_AN_OWNER)}
+    for host in slow:
+        await room.create(f"http://{host}/hook")
+    await room.create(receiver.url.replace("127.0.0.1", "good.example"), SHOP, "shop")
+    async with running(room.outbox):
+        await room.operation_changes("o1")
+        await asyncio.sleep(0.3)
+        await room.operation_changes("o2")
+        assert len(await receiver.wait_for(1, seconds=5)) == 1
+        assert len(slow & set(names.asked)) == PLACES_OF_AN_OWNER
+        names.gives_up.set()
+    await room.egress.close()
 
 
 async def test_after_many_failures_in_a_row_it_is_left_alone_but_for_one_attempt(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -73,18 +71,36 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
     target.close()
 
 
-class Names(AbstractResolver):
-    """Each look at a name gives the next address; the last one stays."""
+class Names:
+    """A resolver: each look at a name gives the next address; the last one stays."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
         self.asked = 0
 
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:  # noqa: ARG002
+    async def addresses(self, host: str, *, owner: str = "", urgent: bool = False) -> list[str]:  # noqa: ARG002
         address = self._addresses[min(self.asked, len(self._addresses) - 1)]
         self.asked += 1
-        kind = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
-        return [{"hostname": host, "host": address, "port": port, "family": kind, "proto": 0, "flags": 0}]
+        return [address]
 
-    async def close(self) -> None:
+    def close(self) -> None:
         pass
+
+
+class NameServers:
+    """`socket.getaddrinfo` where names of tarpit.example have a slow name server, and all others are this machine."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.address = "127.0.0.1"
+        self.fails = False
+        self.gives_up = threading.Event()
+
+    def __call__(self, host: str, *options: Any, **more: Any) -> Any:
+        self.asked.append(host)
+        if host.endswith("tarpit.example"):
+            self.gives_up.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "slow")
+        if self.fails:
+            raise socket.gaierror(socket.EAI_AGAIN, "fails")
+        return socket.getaddrinfo(self.address, *options, **more)

@@ -22,9 +22,16 @@ from ringback.push.content import CallContent, Content
 from ringback.push.credentials import CredentialKind, Health, StoredCredential, WebPushKeys, uncompressed_point
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Verdict
-from ringback.push.webpush import LONGEST_TTL_SECONDS, PLACES_OF_AN_APP, WebPushProvider, topic
+from ringback.push.webpush import (
+    LONGEST_TTL_SECONDS,
+    PLACES_OF_AN_APP,
+    URGENT_PLACES_OF_AN_APP,
+    WebPushProvider,
+    topic,
+)
+from ringback.resolving import PLACES_OF_AN_OWNER, SystemResolver
 from ringback.testing import Behaviour, Received, Subscription, WebPushDouble, reject, silence
-from tests.egress.servers import Names
+from tests.egress.servers import Names, NameServers
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 CALL = Content(push_id="push-2", purpose="call", call=CallContent(display_name="Bob"))
@@ -309,7 +316,10 @@ class AnyApp(Kept):
         return None if stored is None else msgspec.structs.replace(stored, app_id=app_id)
 
 
-async def test_push_services_that_never_answer_take_places_of_one_app_only(room: Room) -> None:
+@pytest.mark.parametrize(("urgent", "places"), [(False, PLACES_OF_AN_APP), (True, URGENT_PLACES_OF_AN_APP)])
+async def test_push_services_that_never_answer_take_places_of_one_app_only(
+    room: Room, urgent: bool, places: int
+) -> None:
     way_out = NeverAnswering()
     provider = WebPushProvider(
         way_out=way_out,
@@ -320,17 +330,46 @@ async def test_push_services_that_never_answer_take_places_of_one_app_only(room:
     )
     document = room.browser.document
     silent = json.dumps({**document, "endpoint": "https://silent.example/x"})
-    waiting = [asyncio.create_task(provider.send(room.push(push_token=silent))) for _ in range(3 * PLACES_OF_AN_APP)]
+    pushes = [room.push(push_token=silent, urgent=urgent) for _ in range(3 * places)]
+    waiting = [asyncio.create_task(provider.send(push)) for push in pushes]
     refused, pending = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    while len(refused) < 2 * PLACES_OF_AN_APP:
+    while len(refused) < 2 * places:
         more, pending = await asyncio.wait(pending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert more
         refused |= more
-    assert way_out.under_way == PLACES_OF_AN_APP
+    assert way_out.under_way == places
     assert {one.result().verdict for one in refused} == {Verdict.RETRY}
-    assert (await provider.send(room.push(app_id="shop"))).verdict is Verdict.DELIVERED
-    assert (await provider.send(room.push(CALL, urgent=True))).verdict is Verdict.DELIVERED, "somebody listens"
+    for another in (room.push(app_id="shop"), room.push(CALL, app_id="shop", urgent=True)):
+        assert (await provider.send(another)).verdict is Verdict.DELIVERED
+    if not urgent:
+        assert (await provider.send(room.push(CALL, urgent=True))).verdict is Verdict.DELIVERED, "somebody listens"
     for one in pending:
         one.cancel()
     await asyncio.wait(pending)
-    assert (await provider.send(room.push())).verdict is Verdict.DELIVERED, "the places are free again"
+    assert (await provider.send(room.push(urgent=urgent))).verdict is Verdict.DELIVERED, "the places are free again"
+
+
+async def test_endpoints_with_a_slow_name_delay_no_other_app_and_no_call(room: Room) -> None:
+    names = NameServers()
+    egress = Egress(allow=LOOPBACK, tls=_trusting(room.service), resolver=SystemResolver(ask=names))
+    credentials = AnyApp()
+    credentials.replace(room.kept.keys)
+    provider = WebPushProvider(
+        way_out=egress, credentials=credentials, clock=room.clock, randomness=SystemRandomness(), timeout_seconds=5
+    )
+    waiting = []
+    for number in range(PLACES_OF_AN_APP):
+        document = {**room.browser.document, "endpoint": f"https://{number}.tarpit.example/x"}
+        push = room.push(app_id="shop", push_token=json.dumps(document))
+        waiting.append(asyncio.create_task(provider.send(push)))
+    await asyncio.sleep(0.1)
+    assert len(names.asked) == PLACES_OF_AN_OWNER
+    good = json.dumps(room.browser.document).replace("127.0.0.1", "localhost")
+    own_call, of_another = room.push(CALL, app_id="shop", push_token=good, urgent=True), room.push(push_token=good)
+    async with asyncio.timeout(2):
+        reactions = await asyncio.gather(provider.send(own_call), provider.send(of_another))
+    assert [reaction.verdict for reaction in reactions] == [Verdict.DELIVERED] * 2
+    assert names.asked.count("localhost") == 2
+    names.gives_up.set()
+    assert {reaction.verdict for reaction in await asyncio.gather(*waiting)} == {Verdict.RETRY}
+    await egress.close()

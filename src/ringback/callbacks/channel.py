@@ -68,6 +68,7 @@ class CallbackChannel:
                 body=delivery.payload.encode(),
                 timeout_seconds=self._timeout_seconds,
                 limit_bytes=ANSWER_LIMIT_BYTES,
+                owner=known.callback.app_id,
             )
         except (DestinationNotAllowed, DestinationUnreachable) as error:
             return self._failed(known.callback, delivery, error.message)

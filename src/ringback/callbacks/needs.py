@@ -71,6 +71,7 @@ class WayOut(Protocol):
         body: bytes = ...,
         timeout_seconds: float = ...,
         limit_bytes: int = ...,
+        owner: str = ...,
     ) -> EgressAnswer:
         """One request. Raises DestinationNotAllowed, DestinationUnreachable."""
         ...

@@ -147,7 +147,12 @@ class OutsideIdentities:
             "customAttributes": custom_attributes,
         }
         answer = await self._egress.request(
-            "POST", target.url, headers=headers, body=msgspec.json.encode(question), limit_bytes=MAX_ANSWER
+            "POST",
+            target.url,
+            headers=headers,
+            body=msgspec.json.encode(question),
+            limit_bytes=MAX_ANSWER,
+            owner=app_id,
         )
         if answer.status != OK or answer.truncated:
             raise Refused(f"The app's back end answered {answer.status}.")

@@ -44,6 +44,8 @@ CACHED_HEADERS = 1_000
 PLACES_OF_AN_APP = 50
 """Requests at a time for pushes that are not urgent, of the 200 connections that there are for all apps: endpoints are
 the devices' choice, and those of one app that never answer must not use up what the others need."""
+URGENT_PLACES_OF_AN_APP = 100
+"""The same for urgent ones, which no others delay; both together are fewer than there are connections."""
 PATIENCE_SECONDS = 4.0
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
@@ -61,6 +63,8 @@ class WayOut(Protocol):
         body: bytes,
         timeout_seconds: float,
         limit_bytes: int,
+        owner: str,
+        urgent: bool,
     ) -> EgressAnswer:
         """One request. Raises DestinationNotAllowed and DestinationUnreachable."""
         ...
@@ -92,7 +96,7 @@ class WebPushProvider:
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
         self._headers: dict[tuple[str, str], tuple[str, int]] = {}
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._places: dict[tuple[str, bool], asyncio.Semaphore] = {}
 
     async def send(self, push: OutgoingPush) -> Reaction:
         """One attempt. A second one for the same push may show it twice, but for those that have a collapse id."""
@@ -113,7 +117,7 @@ class WebPushProvider:
         headers = self._request_headers(push, stored.id, keys, subscription)
         try:
             async with self._place(push):
-                reaction = await self._ask(subscription, payload, headers)
+                reaction = await self._ask(push, subscription, payload, headers)
         except _NoPlace:
             return Reaction(Verdict.RETRY, "too many of the app's pushes wait for push services that do not answer")
         self._gate.count("webpush", reaction)
@@ -124,10 +128,8 @@ class WebPushProvider:
     @contextlib.asynccontextmanager
     async def _place(self, push: OutgoingPush) -> AsyncIterator[None]:
         """One of the app's places. Raises _NoPlace."""
-        if push.urgent:
-            yield
-            return
-        places = self._places.setdefault(push.app_id, asyncio.Semaphore(PLACES_OF_AN_APP))
+        most = URGENT_PLACES_OF_AN_APP if push.urgent else PLACES_OF_AN_APP
+        places = self._places.setdefault((push.app_id, push.urgent), asyncio.Semaphore(most))
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await places.acquire()
@@ -138,7 +140,9 @@ class WebPushProvider:
         finally:
             places.release()
 
-    async def _ask(self, subscription: Subscription, payload: bytes, headers: dict[str, str]) -> Reaction:
+    async def _ask(
+        self, push: OutgoingPush, subscription: Subscription, payload: bytes, headers: dict[str, str]
+    ) -> Reaction:
         salt = self._randomness.bytes(SALT_BYTES)
         try:
             answer = await self._way_out.request(
@@ -148,6 +152,8 @@ class WebPushProvider:
                 body=encrypt(payload, subscription, private_key=generate_private_key(), salt=salt),
                 timeout_seconds=self._timeout_seconds,
                 limit_bytes=ANSWER_LIMIT_BYTES,
+                owner=push.app_id,
+                urgent=push.urgent,
             )
         except DestinationNotAllowed:
             return Reaction(Verdict.FAILED, "endpoint", meaning="the server does not call this address")
