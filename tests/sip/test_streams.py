@@ -19,24 +19,6 @@ Connect = Callable[..., Awaitable[StreamPeer]]
 VIA = StreamPeer.via
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def server_tls(authority: Authority) -> ssl.SSLContext:
-    files = authority.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.certificate, files.key)
-    return context
-
-
-@pytest.fixture(scope="module")
-def client_tls(authority: Authority) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(authority.file))
-
-
 def accept(incoming: IncomingRequest) -> None:
     incoming.respond(200)
 
