@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections import Counter
@@ -209,7 +210,7 @@ class Connections:
                     server_hostname=name if tls else None,
                 )
         except (OSError, TimeoutError, ssl.SSLError, UnicodeError) as error:
-            raise SipUnreachable("No connection could be made.") from error
+            raise SipUnreachable(_why(error, self._limits.connect_seconds)) from error
         if not flow.is_closed:
             (self._streams_back if nameless else self._streams)[flow.peer] = flow
         return flow
@@ -306,3 +307,16 @@ class Connections:
             self._routes.clear()
         self._routes[address] = found
         return found
+
+
+def _why(error: Exception, seconds: float) -> str:
+    """What kept a connection from being made, in a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The other side's certificate is not trusted: {error.verify_message.rstrip('.')}."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS could not be agreed on: {(error.reason or 'no reason given').lower().replace('_', ' ')}."
+    if isinstance(error, TimeoutError) and not error.errno:
+        return f"There is no answer in {seconds:g} s."
+    if isinstance(error, OSError) and error.errno:
+        return f"No connection could be made: {os.strerror(error.errno)}."
+    return "No connection could be made."
