@@ -90,7 +90,8 @@ def _endpoint(settings: Settings, handler: SipHandler, timers: Timers | None) ->
         advertised=settings.sip_advertise,
         methods=ANSWERS if isinstance(handler, EmbeddedServer) else None,
         trusted=parse_networks(settings.sip_proxies, "RINGBACK_SIP_PROXIES"),
-        tls=_tls_to_proxy(settings),
+        tls=_tls_to_others(settings),
+        tls_back=_tls_back(settings),
         timers=timers,
         counters=SipCounters(exported=True),
     )
@@ -203,14 +204,26 @@ def _told_of(setting: str, value: str) -> Iterator[None]:
         raise StartRefused(f"{setting}: cannot listen on {value}: {reason}.", cause=error) from error
 
 
-def _tls_to_proxy(settings: Settings) -> ssl.SSLContext | None:
-    """How we connect to a proxy over TLS; one that connects to us needs none of it."""
+def _tls_to_others(settings: Settings) -> ssl.SSLContext | None:
+    """How we connect over TLS: to a proxy, and to whoever connected to us and lost that connection."""
     proxy = _proxy(settings)
-    if proxy is None or proxy.transport != "tls":
+    if not settings.sip_tls_listen and (proxy is None or proxy.transport != "tls"):
         return None
     context = ssl.create_default_context()
     if settings.sip_ca_file:
         context.load_verify_locations(settings.sip_ca_file)
+    return context
+
+
+def _tls_back(settings: Settings) -> ssl.SSLContext | None:
+    """How we connect to an address that a call came from over TLS, to answer it: nobody but `sip_ca_file` counts.
+
+    A certificate is rarely for an address, so its name is not checked. Who sent the call had to show none at all.
+    """
+    if not settings.sip_tls_listen or not settings.sip_ca_file:
+        return None
+    context = ssl.create_default_context(cafile=settings.sip_ca_file)
+    context.check_hostname = False
     return context
 
 

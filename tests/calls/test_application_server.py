@@ -263,6 +263,19 @@ async def test_a_proxy_that_does_not_answer_the_subscribe_ends_the_call(scene: S
     assert (await scene.record()).reason == "the proxy did not answer the SUBSCRIBE"
 
 
+async def test_a_proxy_that_cannot_be_reached_ends_the_call_and_the_record_says_why(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async with (
+        Scene.start(tmp_path, sqlite_url, sip_proxy="127.0.0.1:1;transport=tcp") as scene,
+        ScriptedProxy.start(scene.address) as proxy,
+    ):
+        await scene.subscriber()
+        assert (await proxy.final(proxy.invite())).status == 500
+        reason = (await scene.record()).reason
+        assert reason == "the proxy cannot be asked. No connection could be made: Connection refused."
+
+
 @pytest.mark.parametrize("state", ["terminated;reason=noresource", "terminated;reason=rejected", "terminated"])
 async def test_a_subscription_that_ends_without_an_active_contact_ends_the_call(
     scene: Scene, proxy: ScriptedProxy, state: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -10,6 +11,7 @@ import pytest
 import uvloop
 
 from ringback.sip import SipAddress, SipEndpoint, SipLimits, Timers
+from ringback.testing.certificates import Authority
 from tests.sip.peers import Handler, StreamPeer, UdpPeer
 
 MakeEndpoint: TypeAlias = Callable[..., SipEndpoint]
@@ -24,6 +26,24 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.path.name in ON_BOTH_LOOPS:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: Authority) -> ssl.SSLContext:
+    files = authority.server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    return context
+
+
+@pytest.fixture(scope="module")
+def client_tls(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(authority.file))
 
 
 @pytest.fixture

@@ -19,24 +19,6 @@ Connect = Callable[..., Awaitable[StreamPeer]]
 VIA = StreamPeer.via
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def server_tls(authority: Authority) -> ssl.SSLContext:
-    files = authority.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.certificate, files.key)
-    return context
-
-
-@pytest.fixture(scope="module")
-def client_tls(authority: Authority) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(authority.file))
-
-
 def accept(incoming: IncomingRequest) -> None:
     incoming.respond(200)
 
@@ -285,10 +267,27 @@ async def test_a_request_on_a_connection_that_is_lost_fails_at_once(make_endpoin
 
 async def test_where_nobody_listens_a_request_fails_at_once(make_endpoint: MakeEndpoint) -> None:
     client = make_endpoint()
-    with pytest.raises(SipUnreachable):
+    with pytest.raises(SipUnreachable, match=r"^No connection could be made: Connection refused\.$"):
         await client.send(request_of("MESSAGE"), SipAddress("tcp", "127.0.0.1", 1))
     with pytest.raises(SipUnreachable):
         await client.send(request_of("MESSAGE"), SipAddress("tls", "127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [(b"", r"There is no answer in 0\.3 s\."), (b"SIP/2.0 400\r\n\r\n", r"TLS could not be agreed on: .+\.")],
+)
+async def test_whoever_speaks_no_tls_is_told_from_who_is_silent(
+    make_endpoint: MakeEndpoint, client_tls: ssl.SSLContext, said: bytes, reason: str
+) -> None:
+    async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    client = make_endpoint(tls=client_tls, connect_seconds=0.3)
+    with pytest.raises(SipUnreachable, match=f"^{reason}$"):
+        await client.send(request_of("MESSAGE"), SipAddress("tls", *server.sockets[0].getsockname()))
+    server.close()
 
 
 async def test_whoever_gives_up_on_a_connection_leaves_it_to_the_others(make_endpoint: MakeEndpoint) -> None:
@@ -322,7 +321,7 @@ async def test_a_certificate_for_another_name_is_not_accepted(
     context.load_cert_chain(files.certificate, files.key)
     server, client = make_endpoint(), make_endpoint(tls=client_tls)
     address = await server.listen("tls", "127.0.0.1", 0, ssl=context)
-    with pytest.raises(SipUnreachable):
+    with pytest.raises(SipUnreachable, match=r"certificate is not trusted: .*not valid for '127\.0\.0\.1'\.$"):
         await client.send(request_of("MESSAGE"), address)
 
 

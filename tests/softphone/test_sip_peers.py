@@ -103,8 +103,11 @@ async def test_calling_over_tls(tmp_path: Path, sqlite_url: str) -> None:
             assert await calling.reached("ANSWERED")
             await calling.hang_up()
         async with SipPhone(secure) as stranger:
-            with pytest.raises(SipServerUnreachable):
+            with pytest.raises(SipServerUnreachable, match=r"certificate is not trusted: .+\. Check .+ --ca-file\."):
                 await stranger.register()
+            call = await stranger.call(f"sip:bob@{DOMAIN}")
+            await call.over()
+            assert "certificate is not trusted" in call.reason
 
 
 async def test_a_wrong_password_at_the_server(tmp_path: Path, sqlite_url: str) -> None:

@@ -83,6 +83,7 @@ class InvitedCall:
         self._over = False
         incoming.on_cancel = self._cancelled
         incoming.on_unheard = self._unheard
+        incoming.on_unsent = self._unsent
 
     def stop(self) -> None:
         """The server stops. A call without a push may be taken by another server; a push is not sent twice."""
@@ -180,6 +181,12 @@ class InvitedCall:
         """The caller wanted a reliable 183 and never confirmed it; the endpoint has answered already."""
         if not self._over:
             self._close(Outcome.REFUSED, 504, "the caller did not confirm the 183")
+
+    def _unsent(self, reason: str) -> None:
+        """The call has ended here, but the caller does not know: for the record."""
+        if self._live is not None:
+            self._live.note("caller not answered", reason=reason)
+            self._desk.waking.changed(self._live)
 
     def _ended_elsewhere(self, reason: str) -> None:
         """Somebody ended the call over HTTP, perhaps in another process."""

@@ -21,6 +21,10 @@ class RecordKeeper(Protocol):
         """A call that waits from now on."""
         ...
 
+    def changed(self, live: LiveCall) -> None:
+        """Its record is to be written again."""
+        ...
+
 
 class Waking(RecordKeeper, Protocol):
     """Who also knows whom a call reaches; `WakeUps` does."""

@@ -112,8 +112,11 @@ class WaitingCall(InvitedCall):
         try:
             async with asyncio.timeout(min(SUBSCRIBE_SECONDS, self._left())):
                 subscription = await desk.watch(self._asked.callee, self._incoming, self._left(), self._notified)
-        except (TimeoutError, SipTimeout, SipUnreachable):
+        except (TimeoutError, SipTimeout):
             self._unwatched("the proxy did not answer the SUBSCRIBE")
+            return
+        except SipUnreachable as failure:
+            self._unwatched(f"the proxy cannot be asked. {failure}")
             return
         except SubscriptionRefused as refusal:
             self._unwatched(str(refusal))

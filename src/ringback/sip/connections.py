@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections import Counter
@@ -16,7 +17,7 @@ from ringback.sip.gate import Gate
 from ringback.sip.limits import Trusted, sender_of
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits, SipUnreachable, Transport
 from ringback.sip.needs import Flow, Owner, Peer
-from ringback.sip.resolve import Resolver
+from ringback.sip.resolve import Resolver, is_address
 from ringback.sip.transports import StreamFlow, UdpFlow, address_of
 
 _WILDCARDS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 to be recognized, not listened on
@@ -26,7 +27,10 @@ _BACKLOG: Final = 1_024
 
 
 class Connections:
-    """All ways of one endpoint. `advertised`: HOST or HOST:PORT that others reach us by, "" = the socket's own."""
+    """All ways of one endpoint. `advertised`: HOST or HOST:PORT that others reach us by, "" = the socket's own.
+
+    `tls_back`: trusts so few authorities that their word is enough where a certificate has no name to be checked by.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Connections:
         trusted: Trusted,
         advertised: tuple[str, int | None] | None,
         tls: ssl.SSLContext | None,
+        tls_back: ssl.SSLContext | None,
         on_lost: Callable[[Flow], None],
     ) -> None:
         self._owner = owner
@@ -45,13 +50,16 @@ class Connections:
         self._trusted = trusted
         self._advertised = advertised
         self._tls = tls
+        self._tls_back = tls_back
         self._told = on_lost
         self._resolver = Resolver()
         self._sockets: list[UdpFlow] = []
         self._servers: list[asyncio.Server] = []
         self._listening: dict[str, SipAddress] = {}
         self._streams: dict[SipAddress, StreamFlow] = {}
-        self._opening: dict[SipAddress, asyncio.Task[StreamFlow]] = {}
+        self._streams_back: dict[SipAddress, StreamFlow] = {}
+        """Those that no name was checked for: good for answers only."""
+        self._opening: dict[tuple[SipAddress, bool], asyncio.Task[StreamFlow]] = {}
         self._accepted: Counter[str] = Counter()
         self._accepted_of_trusted: Counter[str] = Counter()
         self._all: set[StreamFlow] = set()
@@ -143,6 +151,18 @@ class Connections:
                 failure = error
         raise failure
 
+    async def way_back(self, to: SipAddress, name: str) -> tuple[Flow, Peer]:
+        """A flow for the answer to a request whose connection is gone (§18.2.2). Raises SipUnreachable.
+
+        `to`: where it came from, so that no name leads the answer elsewhere. `name`: what its Via calls that place. A
+        certificate must be for that name (RFC 5922); few are for an address, so there `tls_back` decides, if any.
+        """
+        nameless = to.transport == "tls" and self._tls_back is not None and is_address(name)
+        for known in (self._streams.get(to), self._streams_back.get(to) if nameless else None):
+            if known is not None and not known.is_closed:
+                return known, ()
+        return await self._opened(to, name, nameless=nameless), ()
+
     async def addresses(self, to: SipAddress) -> list[str]:
         """The addresses of a place, best first. Raises SipUnreachable."""
         return await self._resolver.addresses(to)
@@ -154,13 +174,14 @@ class Connections:
                     return flow, address
         raise SipUnreachable("No UDP socket of ours reaches this address.")
 
-    async def _opened(self, place: SipAddress, name: str) -> StreamFlow:
+    async def _opened(self, place: SipAddress, name: str, *, nameless: bool = False) -> StreamFlow:
         """One connection for all who ask for it at the same time."""
-        task = self._opening.get(place)
+        key = (place, nameless)
+        task = self._opening.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._open(place, name))
-            self._opening[place] = task
-            task.add_done_callback(lambda done: self._settled(place, done))
+            task = asyncio.get_running_loop().create_task(self._open(place, name, nameless=nameless))
+            self._opening[key] = task
+            task.add_done_callback(lambda done: self._settled(key, done))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -168,15 +189,16 @@ class Connections:
                 raise SipUnreachable("The endpoint is closed.") from None
             raise
 
-    def _settled(self, place: SipAddress, done: asyncio.Task[StreamFlow]) -> None:
-        del self._opening[place]
+    def _settled(self, key: tuple[SipAddress, bool], done: asyncio.Task[StreamFlow]) -> None:
+        del self._opening[key]
         if not done.cancelled():
             done.exception()  # whoever asked may be gone, and then nobody else looks at it
 
-    async def _open(self, place: SipAddress, name: str) -> StreamFlow:
+    async def _open(self, place: SipAddress, name: str, *, nameless: bool) -> StreamFlow:
         loop = asyncio.get_running_loop()
         tls = place.transport == "tls"
-        if tls and self._tls is None:
+        context = self._tls_back if nameless else self._tls
+        if tls and context is None:
             raise SipUnreachable("There is no TLS here.")
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
@@ -184,11 +206,13 @@ class Connections:
                     lambda: StreamFlow(self._owner, place.transport, opened_by_us=True),
                     place.host,
                     place.port,
-                    ssl=self._tls if tls else None,
+                    ssl=context if tls else None,
                     server_hostname=name if tls else None,
                 )
         except (OSError, TimeoutError, ssl.SSLError, UnicodeError) as error:
-            raise SipUnreachable("No connection could be made.") from error
+            raise SipUnreachable(_why(error, self._limits.connect_seconds)) from error
+        if not flow.is_closed:
+            (self._streams_back if nameless else self._streams)[flow.peer] = flow
         return flow
 
     def on_connected(self, flow: StreamFlow, *, opened_by_us: bool) -> bool:
@@ -200,8 +224,8 @@ class Connections:
                 self._counters.refuse("connections")
                 return False
             accepted[sender] += 1
+            self._streams[peer] = flow
         self._all.add(flow)
-        self._streams[peer] = flow
         return True
 
     def on_lost(self, flow: StreamFlow, *, opened_by_us: bool) -> None:
@@ -213,8 +237,9 @@ class Connections:
             if not accepted[sender]:
                 del accepted[sender]
         self._all.discard(flow)
-        if self._streams.get(peer) is flow:
-            del self._streams[peer]
+        for streams in (self._streams, self._streams_back):
+            if streams.get(peer) is flow:
+                del streams[peer]
         self._told(flow)
 
     def _of(self, peer: SipAddress) -> tuple[Counter[str], str, int]:
@@ -282,3 +307,16 @@ class Connections:
             self._routes.clear()
         self._routes[address] = found
         return found
+
+
+def _why(error: Exception, seconds: float) -> str:
+    """What kept a connection from being made, in a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The other side's certificate is not trusted: {error.verify_message.rstrip('.')}."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS could not be agreed on: {(error.reason or 'no reason given').lower().replace('_', ' ')}."
+    if isinstance(error, TimeoutError) and not error.errno:
+        return f"There is no answer in {seconds:g} s."
+    if isinstance(error, OSError) and error.errno:
+        return f"No connection could be made: {os.strerror(error.errno)}."
+    return "No connection could be made."

@@ -20,7 +20,7 @@ from ringback.sip.connections import Connections
 from ringback.sip.counters import SipCounters
 from ringback.sip.limits import Buckets, Network, Trusted
 from ringback.sip.model import HERE, SipAddress, SipFailure, SipLimits, SipUnreachable, Transport
-from ringback.sip.needs import Flow, Peer, SipHandler
+from ringback.sip.needs import Flow, Peer, SipHandler, Unsent
 from ringback.sip.server import Server
 from ringback.sip.transports import StreamFlow
 from ringback.sip.wheel import Wheel
@@ -37,7 +37,8 @@ class SipEndpoint:
     name: what Server and User-Agent say. advertised: HOST[:PORT] that others reach us by, where that is not what our
     sockets say. trusted: networks that no rate limit holds for. methods: those that the handler takes, others are
     answered 405 (None: it takes all, and OPTIONS is answered here all the same). extensions: option tags that may be
-    required of us. tls: for connections that we open.
+    required of us. tls: for connections that we open. tls_back: for those that we open only to answer at an address; no
+    name is checked there, so it should trust nobody but one's own authorities.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class SipEndpoint:
         methods: Iterable[str] | None = None,
         extensions: Iterable[str] = ("100rel",),
         tls: ssl.SSLContext | None = None,
+        tls_back: ssl.SSLContext | None = None,
         randomness: Randomness | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,7 @@ class SipEndpoint:
             trusted=self.trusted,
             advertised=parse_host_port(advertised) if advertised else None,
             tls=tls,
+            tls_back=tls_back,
             on_lost=self._client.on_lost,
         )
         self._server = Server(
@@ -294,13 +297,21 @@ class SipEndpoint:
             made.headers.put("Contact", self._ways.with_place(contact, flow, peer))
         return made
 
-    def _answer_elsewhere(self, to: SipAddress, data: bytes) -> None:
+    def _answer_elsewhere(self, to: SipAddress, name: str, data: bytes, unsent: Unsent | None) -> None:
         """The connection of a request is gone: its answer goes by a new one (§18.2.2)."""
 
-        async def answer() -> None:
-            flow, peer = await self._ways.way_to(to)
+        async def send() -> None:
+            flow, peer = await self._ways.way_back(to, name)
             if not self._client.transmit(flow, peer, data):
                 raise SipUnreachable("It could not be sent.")
+
+        async def answer() -> None:
+            try:
+                await send()
+            except SipUnreachable as failure:
+                if unsent is not None:
+                    unsent(str(failure))
+                raise
 
         if not self._is_closed:
             self.spawn(answer())

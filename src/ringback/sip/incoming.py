@@ -14,7 +14,7 @@ from ringback.sip.model import SipAddress
 
 if TYPE_CHECKING:
     from ringback.sip.counters import Reason
-    from ringback.sip.needs import Flow, Peer
+    from ringback.sip.needs import Flow, Peer, Unsent
     from ringback.sip.server import Server
 
 _Answer: TypeAlias = tuple[int, str | None, list[tuple[str, str]], bytes, str | None]
@@ -41,6 +41,7 @@ class IncomingRequest:
         "on_cancel",
         "on_confirmed",
         "on_unheard",
+        "on_unsent",
         "promptly",
         "request",
         "source",
@@ -78,6 +79,8 @@ class IncomingRequest:
         """INVITE: a PRACK came. It may answer our offer, or make a new one: returns the SDP that answers that."""
         self.on_unheard: Callable[[], None] | None = None
         """INVITE: nobody confirmed a reliable answer; 504 was sent. `on_cancel` is called where this is None."""
+        self.on_unsent: Unsent | None = None
+        """INVITE: the final answer found no way to the caller; it is told why."""
         self.promptly = False
         """INVITE: set in `on_request` by a handler that answers within 200 ms, with a 100 at least (RFC 3261 §17.2.1):
         no 100 is sent for it, so that a stranger's caller may still be asked again when `dismiss` was lost."""
@@ -245,6 +248,7 @@ class IncomingRequest:
         """The ACK to the final answer came."""
         machine = self._machine
         if isinstance(machine, ServerInvite) and machine.acknowledged(self._server.now()):
+            self.on_unsent = None
             told = self.on_acknowledged
             self._server.moved(self)
             if told is not None:
@@ -299,7 +303,7 @@ class IncomingRequest:
 
     def release(self) -> None:
         """It has ended: whoever was to be told is let go, so that no ring of references waits for the collector."""
-        self.on_cancel = self.on_acknowledged = self.on_confirmed = self.on_unheard = None
+        self.on_cancel = self.on_acknowledged = self.on_confirmed = self.on_unheard = self.on_unsent = None
         if self._reliable is not None:
             self._reliable.stop()
             self._reliable = None
@@ -313,7 +317,8 @@ class IncomingRequest:
     ) -> bytes:
         data = self._server.written(self, status, reason, headers, body, content_type)
         self._machine.respond(status, data, self._server.now())
-        self._server.send_answer(self._flow, self._peer, data, self.request)
+        unsent = self._unsent if status >= 200 else None
+        self._server.send_answer(self._flow, self._peer, data, self.request, unsent)
         if status >= 200 and isinstance(self._machine, ServerRequest):
             until = self._machine.due
             self._machine.abandon()
@@ -321,6 +326,10 @@ class IncomingRequest:
         else:
             self._server.moved(self)
         return data
+
+    def _unsent(self, reason: str) -> None:
+        if self.on_unsent is not None:
+            self.on_unsent(reason)
 
     def _answer_reliably(self, answer: _Answer) -> None:
         assert self._reliable is not None

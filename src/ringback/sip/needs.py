@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ringback.sip.model import SipAddress, SipLimits
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 Peer: TypeAlias = tuple[Any, ...]
 """An address as sockets have it: (host, port) and, with IPv6, two numbers more."""
+
+Unsent: TypeAlias = Callable[[str], None]
+"""Hears that a final answer certainly did not go out, and why (RFC 3261 §17.2.4)."""
 
 
 class SipHandler(Protocol):

@@ -21,7 +21,7 @@ from ringback.sip.connections import Connections
 from ringback.sip.counters import Reason, SipCounters
 from ringback.sip.incoming import IncomingRequest
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits
-from ringback.sip.needs import Flow, Peer, SipHandler
+from ringback.sip.needs import Flow, Peer, SipHandler, Unsent
 from ringback.sip.replies import Replies
 from ringback.sip.wheel import Wheel
 
@@ -45,7 +45,7 @@ class Server:
         randomness: Randomness,
         abilities: Abilities,
         ways: Connections,
-        open_again: Callable[[SipAddress, bytes], None],
+        open_again: Callable[[SipAddress, str, bytes, Unsent | None], None],
         failed: Callable[[Exception], None],
     ) -> None:
         self.timers = timers
@@ -302,18 +302,20 @@ class Server:
             made.add("Server", self._name)
         return response.encode()
 
-    def send_answer(self, flow: Flow, peer: Peer, data: bytes, request: Request) -> None:
+    def send_answer(self, flow: Flow, peer: Peer, data: bytes, request: Request, unsent: Unsent | None = None) -> None:
         """Back the way that the request came; where that is gone, to its Via (§18.2.2)."""
         self.counters.sent += 1
         if flow.send(data, peer):
             return
         if not flow.is_reliable or not flow.is_closed:
             self.counters.refuse("unsendable")
+            if unsent is not None:
+                unsent("It could not be sent.")
             return
         via = request.via
         transport = flow.local.transport
         host = via.received or via.host
-        self._open_again(SipAddress(transport, host, via.port or DEFAULT_PORTS[transport]), data)
+        self._open_again(SipAddress(transport, host, via.port or DEFAULT_PORTS[transport]), via.host, data, unsent)
 
     def moved(self, incoming: IncomingRequest) -> None:
         """It was answered, or its ACK came."""

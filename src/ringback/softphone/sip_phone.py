@@ -295,6 +295,9 @@ def _granted(answer: Response, place: SipUri, asked: int) -> int:
 
 
 def _unreachable(to: SipAddress, error: Exception) -> SipServerUnreachable:
+    if isinstance(error, SipUnreachable):
+        check = "Check --server, and --ca-file" if to.transport == "tls" else "Check --server and that it runs"
+        return SipServerUnreachable(f"The SIP server at {to} cannot be reached. {error} {check}.", cause=error)
     return SipServerUnreachable(f"The SIP server at {to} does not answer ({error}). Does it run?", cause=error)
 
 
