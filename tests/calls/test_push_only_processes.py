@@ -10,12 +10,13 @@ import pytest
 
 from ringback.calls import Outcome
 from ringback.calls.push_only import Asked
+from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
-from ringback.errors import WakeupNotFound
+from ringback.errors import StoreUnavailable, WakeupNotFound
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
-from ringback.store import Store
+from ringback.store import Store, Tx
 from tests.calls.waking import PROXY, Waking, process, until, with_apps
 from tests.outbox.outboxes import running
 from tests.push.sending import DELIVERED
@@ -171,6 +172,30 @@ async def test_asked_again_after_a_restart_nothing_is_pushed_twice(one: Waking, 
     again = await two.push_only.create(PROXY, asked())
     assert (again.row.id, again.pushes) == (made.row.id, made.pushes)
     assert two.room.fcm.got == []
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_process_that_is_stuck_with_one_call_keeps_no_other_call_waiting(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stuck(tx: Tx) -> None:
+        await tx.one(lock_wakeup, "call-1\nalice@example.org")
+        has_begun.set()
+        await goes_on.wait()
+
+    paused = asyncio.create_task(one.store.write(stuck))
+    await has_begun.wait()
+    tries = [asyncio.create_task(two.push_only.create(PROXY, asked())) for _ in range(40)]
+    try:
+        other = await asyncio.wait_for(two.push_only.create(PROXY, asked(call_id="call-2")), 3)
+        answers = await asyncio.wait_for(asyncio.gather(*tries, return_exceptions=True), 3)
+    finally:
+        goes_on.set()
+        await paused
+    assert len(other.pushes) == 1
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    assert len((await two.push_only.create(PROXY, asked())).pushes) == 1
 
 
 async def test_a_push_that_is_answered_after_another_process_ended_the_call(one: Waking, two: Waking) -> None:

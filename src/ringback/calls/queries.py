@@ -78,10 +78,11 @@ mark_registered = Command(
 )
 lock_wakeup = Query(
     "lock_wakeup",
-    "Takes turns at one call of a proxy; SQLite has one writer anyway.",
+    "Whether it is this unit's turn at one call of a proxy, without waiting for it; SQLite has one writer anyway.",
     "SELECT $1",
+    row=bool,
     writes=True,
-    postgres="SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended('wakeup:' || $1::text, 0))) AS held",
+    postgres="SELECT pg_try_advisory_xact_lock(hashtextextended('wakeup:' || $1::text, 0))",
 )
 same_wakeup = Query(
     "same_wakeup",
