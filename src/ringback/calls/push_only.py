@@ -37,6 +37,8 @@ _POLL_SECONDS = 2.0
 _TURN_PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 """Seconds between two looks whether another process has stored the same call by now. In between no connection is held:
 a process that is stuck with a call may be asked for it again and again."""
+_HELD_UP_MS = 200
+"""So long after it was asked for, a wake-up may have been asked for again elsewhere, and ended there."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +121,7 @@ class PushOnly:
             )
         )
         live.note("asked", by=principal.name)
-        before = await self._store_first(principal, live.row())
+        before = await self._store_first(principal, live.row()) or await self._ended_meanwhile(live)
         if before is None:
             self._wake_ups.adopt(live)
             self._go(live, reach)
@@ -184,6 +186,15 @@ class PushOnly:
                 return await self._store.write(self._claim, principal, row)
             await asyncio.sleep(pause)
         raise StoreUnavailable("Another process is about to store this call, and is stuck. Try again in a moment.")
+
+    async def _ended_meanwhile(self, live: LiveCall) -> Wakeup | None:
+        """The wake-up as it is, when it has ended before this process came to push it."""
+        if self._clock.now_ms() - live.started_at < _HELD_UP_MS:
+            return None
+        with contextlib.suppress(StoreUnavailable):  # then it is pushed: somebody is waiting
+            found = await self._store.read(self._read, live.id)
+            return found if found.state == "ENDED" else None
+        return None
 
     def _go(self, live: LiveCall, reach: Reach | None) -> None:
         """Pushes, or says why not."""
