@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from ringback.calls import Outcome
 from ringback.calls.push_only import Asked
+from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
-from ringback.errors import WakeupNotFound
+from ringback.errors import StoreUnavailable, WakeupNotFound
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
-from ringback.store import Store
+from ringback.store import Store, Tx, Unit
 from tests.calls.waking import PROXY, Waking, process, until, with_apps
 from tests.outbox.outboxes import running
 from tests.push.sending import DELIVERED
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -171,6 +174,77 @@ async def test_asked_again_after_a_restart_nothing_is_pushed_twice(one: Waking, 
     again = await two.push_only.create(PROXY, asked())
     assert (again.row.id, again.pushes) == (made.row.id, made.pushes)
     assert two.room.fcm.got == []
+
+
+@pytest.mark.parametrize(("seconds", "pushed"), [(0, ["call", "call_cancelled"]), (5, [])])
+async def test_a_call_that_was_ended_elsewhere_before_it_was_pushed(
+    one: Waking, two: Waking, seconds: int, pushed: list[str]
+) -> None:
+    """The process is held up when it has stored the call: for long, and it looks again first; or for a moment."""
+    await one.token("fcm")
+    is_stored, goes_on = asyncio.Event(), asyncio.Event()
+    one.push_only._store = cast("Store", _HeldUp(one.store, is_stored, goes_on))
+    first = asyncio.create_task(one.push_only.create(PROXY, asked()))
+    await is_stored.wait()
+    again = await two.push_only.create(PROXY, asked())
+    await two.push_only.end(PROXY, again.row.id, "cancelled", None)
+    one.clock.advance(seconds)
+    goes_on.set()
+    assert (await first).row.id == again.row.id
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    assert [push.content.purpose for push in one.room.fcm.got] == pushed
+    assert (await one.row(again.row.id)).outcome == "CANCELLED"
+
+
+class _HeldUp:
+    """The store of a process that is held up after its next COMMIT."""
+
+    def __init__(self, store: Store, is_stored: asyncio.Event, goes_on: asyncio.Event) -> None:
+        self.read = store.read
+        self._store, self._is_stored, self._goes_on = store, is_stored, goes_on
+
+    async def write(self, unit: Unit[T], *args: Any) -> T:
+        result = await self._store.write(unit, *args)
+        self._is_stored.set()
+        await self._goes_on.wait()
+        return result
+
+
+async def test_phones_are_told_by_who_pushed_when_nobody_else_knew_of_the_pushes(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    # At once: what was pushed is not stored yet.
+    await two.push_only.end(PROXY, made.row.id, "cancelled", None)
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    await one.pushed()
+    assert [push.content.purpose for push in one.room.fcm.got] == ["call", "call_cancelled"]
+    assert two.room.fcm.got == []
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_process_that_is_stuck_with_one_call_keeps_no_other_call_waiting(one: Waking, two: Waking) -> None:
+    await one.token("fcm")
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stuck(tx: Tx) -> None:
+        await tx.one(lock_wakeup, "call-1\nalice@example.org")
+        has_begun.set()
+        await goes_on.wait()
+
+    paused = asyncio.create_task(one.store.write(stuck))
+    await has_begun.wait()
+    tries = [asyncio.create_task(two.push_only.create(PROXY, asked())) for _ in range(40)]
+    try:
+        other = await asyncio.wait_for(two.push_only.create(PROXY, asked(call_id="call-2")), 3)
+        answers = await asyncio.wait_for(asyncio.gather(*tries, return_exceptions=True), 3)
+    finally:
+        goes_on.set()
+        await paused
+    assert len(other.pushes) == 1
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    assert len((await two.push_only.create(PROXY, asked())).pushes) == 1
 
 
 async def test_a_push_that_is_answered_after_another_process_ended_the_call(one: Waking, two: Waking) -> None:

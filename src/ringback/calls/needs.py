@@ -48,8 +48,11 @@ class CallLane(Protocol):
         """Another process has pushed it, with a push id for each target: they may be cancelled here."""
         ...
 
-    def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
-        """The call is over: no further attempts, and phones that may ring are told."""
+    def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled", *, although_quiet: bool = False) -> None:
+        """The call is over: no further attempts, and phones that may ring are told.
+
+        `although_quiet`: after `interrupt` too, when nobody else has told them.
+        """
         ...
 
     def interrupt(self, push_ids: Collection[str]) -> None:

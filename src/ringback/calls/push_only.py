@@ -7,6 +7,7 @@ try its pushes again and to end it in time; when that one dies, a job does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from ringback.calls import queries
 from ringback.calls.model import CallPush, CallRow, NewCall, Outcome, Reach
 from ringback.calls.recording import changed_channel, event_of, holder_channel
-from ringback.errors import SubscriberNotFound, WakeupNotFound
+from ringback.errors import StoreUnavailable, SubscriberNotFound, WakeupNotFound
 
 if TYPE_CHECKING:
     from ringback.calls.ending import Ending
@@ -33,6 +34,11 @@ ENDS: dict[Reason, Outcome] = {
 }
 _POLL_SECONDS = 2.0
 """A notice may get lost, so whoever waits looks again."""
+_TURN_PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+"""Seconds between two looks whether another process has stored the same call by now. In between no connection is held:
+a process that is stuck with a call may be asked for it again and again."""
+_HELD_UP_MS = 200
+"""So long after it was asked for, a wake-up may have been asked for again elsewhere, and ended there."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +74,10 @@ class _End(msgspec.Struct, frozen=True):
     is_held: bool
 
 
+class _BeingStored(Exception):
+    """Another unit is storing the same call just now."""
+
+
 class PushOnly:
     """Begins and ends wake-ups, and waits for what becomes of them."""
 
@@ -96,7 +106,8 @@ class PushOnly:
     async def create(self, principal: Principal, asked: Asked) -> Wakeup:
         """Pushes a call to the phones of its callee, once: asked again, it answers with what there is.
 
-        The row is stored first, so that no crash makes two pushes of one call. Raises SubscriberNotFound.
+        The row is stored first, so that no crash makes two pushes of one call. Raises SubscriberNotFound, and
+        StoreUnavailable when another process is stuck with the same call.
         """
         reach = await self._wake_ups.reach(asked.username, asked.domain, asked.call_id)
         seconds = asked.seconds or (reach and reach.callee.mobile_push_expiry) or self._wake_seconds
@@ -112,7 +123,7 @@ class PushOnly:
             )
         )
         live.note("asked", by=principal.name)
-        before = await self._store.write(self._claim, principal, live.row())
+        before = await self._store_first(principal, live.row()) or await self._ended_meanwhile(live)
         if before is None:
             self._wake_ups.adopt(live)
             self._go(live, reach)
@@ -178,6 +189,23 @@ class PushOnly:
             timer.cancel()
         self._timers.clear()
 
+    async def _store_first(self, principal: Principal, row: CallRow) -> Wakeup | None:
+        """Stores the wake-up; or returns the one that there is of this call."""
+        for pause in _TURN_PAUSES:
+            with contextlib.suppress(_BeingStored):
+                return await self._store.write(self._claim, principal, row)
+            await asyncio.sleep(pause)
+        raise StoreUnavailable("Another process is about to store this call, and is stuck. Try again in a moment.")
+
+    async def _ended_meanwhile(self, live: LiveCall) -> Wakeup | None:
+        """The wake-up as it is, when it has ended before this process came to push it."""
+        if self._clock.now_ms() - live.started_at < _HELD_UP_MS:
+            return None
+        with contextlib.suppress(StoreUnavailable):  # then it is pushed: somebody is waiting
+            found = await self._store.read(self._read, live.id)
+            return found if found.state == "ENDED" else None
+        return None
+
     def _go(self, live: LiveCall, reach: Reach | None) -> None:
         """Pushes, or says why not."""
         if reach is None:
@@ -213,10 +241,12 @@ class PushOnly:
 
     async def _claim(self, tx: Tx, principal: Principal, row: CallRow) -> Wakeup | None:
         """Stores the wake-up; or returns the one that there is of this call."""
-        await tx.one(queries.lock_wakeup, f"{row.call_id}\n{row.callee}")
+        is_our_turn = await tx.one(queries.lock_wakeup, f"{row.call_id}\n{row.callee}")
         before = await tx.one(queries.same_wakeup, row.call_id, row.callee)
         if before is not None:
             return Wakeup(before, tuple(await tx.all(queries.pushes_of_call, before.id)))
+        if not is_our_turn:
+            raise _BeingStored
         await tx.all_for(queries.insert_calls, [row])
         await self._events.publish(tx, event_of(row, "STARTED"))
         await self._record(tx, principal, "create", row, {})

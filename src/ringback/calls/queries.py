@@ -46,12 +46,15 @@ end_calls = Query(
     postgres=f"UPDATE calls SET {_set(*_ENDS, *_GROWS)}, {_NEXT} FROM {_POSTGRES_ROWS}"
     " WHERE calls.id = c.id AND calls.status = 'WAITING' RETURNING calls.id",
 )
-grow_calls = Command(
+grow_calls = Query(
     "grow_calls",
-    "For each call: what has happened to it, whether it has ended or not.",
-    f"UPDATE calls SET {_set(*_GROWS, first=2)}, {_NEXT} WHERE id = $1",
+    "For each call: what has happened to it, whether it has ended or not. Returns what others may have done to them.",
+    f"UPDATE calls SET {_set(*_GROWS, first=2)}, {_NEXT} WHERE id = $1 RETURNING {columns(ChangedCall)}",
+    row=ChangedCall,
+    writes=True,
     each=("id", *_GROWS),
-    postgres=f"UPDATE calls SET {_set(*_GROWS)}, {_NEXT} FROM {_POSTGRES_ROWS} WHERE calls.id = c.id",
+    postgres=f"UPDATE calls SET {_set(*_GROWS)}, {_NEXT} FROM {_POSTGRES_ROWS} WHERE calls.id = c.id"
+    f" RETURNING {columns(ChangedCall, 'calls')}",
 )
 _INSERT_PUSHES = f"INSERT INTO call_pushes({columns(CallPush)})"
 insert_call_pushes = Command(
@@ -78,10 +81,11 @@ mark_registered = Command(
 )
 lock_wakeup = Query(
     "lock_wakeup",
-    "Takes turns at one call of a proxy; SQLite has one writer anyway.",
+    "Whether it is this unit's turn at one call of a proxy, without waiting for it; SQLite has one writer anyway.",
     "SELECT $1",
+    row=bool,
     writes=True,
-    postgres="SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended('wakeup:' || $1::text, 0))) AS held",
+    postgres="SELECT pg_try_advisory_xact_lock(hashtextextended('wakeup:' || $1::text, 0))",
 )
 same_wakeup = Query(
     "same_wakeup",

@@ -130,7 +130,7 @@ class Recorder:
             [row for live in pushed for row in live.push_rows()],
         )
         try:
-            await self._store.write(write_batch, batch, self._events)
+            found = await self._store.write(write_batch, batch, self._events)
         except RingbackError as error:
             self._put_back(taken)
             if not self._is_away:  # said once, not at every attempt
@@ -138,6 +138,7 @@ class Recorder:
             self._is_away = True
             return False
         except Exception:
+            found = []
             logger.exception("records of %d calls cannot be written", len(taken))
             metrics.not_recorded.inc(len(taken))
         if self._is_away:
@@ -149,6 +150,10 @@ class Recorder:
             live.pushes_stored = True
         for row in batch.pushes:
             self._by_push.pop(row.push_id, None)
+        by_id = {live.id: live for live in pushed}
+        for one in found:
+            if one.outcome is not None:
+                by_id[one.id].ended_unheard(Outcome(one.outcome), one.reason or "")
         return True
 
     def _put_back(self, taken: list[LiveCall]) -> None:
@@ -198,8 +203,10 @@ async def read_changes(tx: Tx, call_ids: list[str]) -> list[ChangedCall]:
     return await tx.all(queries.changed_calls, _encode(call_ids).decode())
 
 
-async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:
+async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> list[ChangedCall]:
     """A unit of work: writes rows, and tells of what is new in them.
+
+    Returns what others have done to calls before the store knew what these were pushed with: nobody told their phones.
 
     A row that may be new is there already when an earlier COMMIT seemed to fail and did not.
     """
@@ -207,7 +214,7 @@ async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:
     stored = [*batch.stored, *(row for row in batch.new if row.id not in new)]
     ending = [row for row in stored if row.status == "ENDED"]
     ended = set(await tx.all_for(queries.end_calls, ending))
-    await tx.run_for(queries.grow_calls, [row for row in stored if row.id not in ended])
+    grown = await tx.all_for(queries.grow_calls, [row for row in stored if row.id not in ended])
     await tx.run_for(queries.insert_call_pushes, batch.pushes)
     for row in (*batch.new, *batch.stored):
         if row.id in new:
@@ -216,6 +223,8 @@ async def write_batch(tx: Tx, batch: Batch, events: Publisher) -> None:
             await events.publish(tx, event_of(row, "ENDED"))
         if row.mode == "push-only":
             tx.notify(changed_channel(row.id))
+    pushed = {push.call_record_id for push in batch.pushes}
+    return [one for one in grown if one.id in pushed]
 
 
 def event_of(row: CallRow, change: str) -> CallChanged:

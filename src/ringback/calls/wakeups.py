@@ -45,14 +45,15 @@ class LiveCall:
     """One call that waits. `on_cancelled(reason)` is called when somebody ended it over HTTP, in whatever process."""
 
     __slots__ = (
-        "_dropped", "_last_ms", "_pushes", "_steps", "_trace", "_wake_ups", "deadline_at", "ended_at", "id", "new",
-        "on_cancelled", "outcome", "pushed_at", "pushes_stored", "reason", "registered_at", "sip_status",
-        "started_at", "stored", "version",
+        "_dropped", "_is_told_elsewhere", "_last_ms", "_pushes", "_steps", "_trace", "_wake_ups", "deadline_at",
+        "ended_at", "id", "new", "on_cancelled", "outcome", "pushed_at", "pushes_stored", "reason", "registered_at",
+        "sip_status", "started_at", "stored", "version",
     )  # fmt: skip
 
     def __init__(self, wake_ups: WakeUps, call_id: str, new: NewCall, started_at: int) -> None:
         self._wake_ups = wake_ups
         self._dropped = 0
+        self._is_told_elsewhere = False
         self._pushes: list[tuple[str, PushToken]] | None = None
         self.id = call_id
         self.new = new
@@ -137,9 +138,23 @@ class LiveCall:
         For the recorder, who hears of it.
         """
         if self._close(outcome, None, reason):
+            self._is_told_elsewhere = True
             self._wake_ups.lane.interrupt(self.push_ids)
             if self.on_cancelled is not None:
                 self.on_cancelled(self.reason or outcome)
+
+    def ended_unheard(self, outcome: Outcome, reason: str) -> None:
+        """Another process has ended the call before it could know of the pushes: the phones are told from here.
+
+        For the recorder, who sees it when it stores the pushes.
+        """
+        self.ended_elsewhere(outcome, reason)
+        farewell = farewell_of(outcome)
+        if self._is_told_elsewhere and farewell is not None:
+            self._is_told_elsewhere = False
+            self._wake_ups.lane.cancel(self.push_ids, farewell, although_quiet=True)
+            self.note("phones told", why=farewell)
+            self._wake_ups.changed(self)
 
     def cancel(self, outcome: Outcome, reason: str, answered_by: str | None = None) -> None:
         """Somebody ended it over HTTP, in this process. `answered_by`: the push id of the phone that took it."""

@@ -124,17 +124,19 @@ class CallPushes:
                 self._ringing[push_id] = ringing
                 self._forget_later(ringing)
 
-    def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled") -> None:
+    def cancel(self, push_ids: Collection[str], why: Farewell = "cancelled", *, although_quiet: bool = False) -> None:
         """The call is over: no further attempts, and phones that may ring are told, and why.
 
         iOS shows a call for every push to PushKit, so there the same phone is told by an alert, if the app has given a
         push token for alerts; the others get a data message. After the ring time every phone has stopped by itself:
-        then it is told of a call that was missed, and of nothing else.
+        then it is told of a call that was missed, and of nothing else. `although_quiet`: after `interrupt` too, when it
+        turns out that nobody else has told them.
         """
+        not_told = {None, "quietly"} if although_quiet else {None}
         withdrawals = []
         for push_id in push_ids:
             ringing = self._ringing.get(push_id)
-            if ringing is not None and ringing.withdrawn is None:
+            if ringing is not None and ringing.withdrawn in not_told:
                 ringing.withdrawn = why
                 ringing.interrupt()
                 if ringing.is_out:
