@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import generate
+from tests.calls.ports import free_port
 from tests.house.console import Command, Session, commands, missing_line
 from tests.house.source import ROOT
 
@@ -41,11 +41,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Two free ports."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    """Two free ports, of those that no connection of another test is given in the meantime."""
+    public = internal = free_port()
+    while internal == public:
+        internal = free_port()
+    return public, internal
 
 
 @pytest.fixture
