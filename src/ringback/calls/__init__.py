@@ -33,6 +33,7 @@ from ringback.calls.kamailio import (
     render_kamailio,
     render_kamailio_servers,
 )
+from ringback.calls.live_call import LiveCall
 from ringback.calls.model import MODES, CallsWanted, Considered, NewCall, Outcome, Reach
 from ringback.calls.overdue import Overdue
 from ringback.calls.progress import CallProgress
@@ -48,7 +49,7 @@ from ringback.calls.registrar import Registrar
 from ringback.calls.showing import show_detail as show_call
 from ringback.calls.showing import show_item as show_call_item
 from ringback.calls.sip_proof import SipProof
-from ringback.calls.wakeups import LiveCall, WakeUps
+from ringback.calls.wakeups import WakeUps
 
 __all__ = [
     "ANSWERS",

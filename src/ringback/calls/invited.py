@@ -14,10 +14,10 @@ from ringback.sip import NEVER_DUE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringback.calls.live_call import LiveCall
     from ringback.calls.model import Mode, Reach
     from ringback.calls.needs_sip import CallDesk
     from ringback.calls.recent_calls import RecentCall
-    from ringback.calls.wakeups import LiveCall
     from ringback.sip import IncomingRequest
 
 STILL_THERE_SECONDS = 55.0

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from ringback.calls.held import HeldCall
     from ringback.calls.invited import Asked
+    from ringback.calls.live_call import LiveCall
     from ringback.calls.model import Reach
     from ringback.calls.model_bindings import Binding
-    from ringback.calls.wakeups import LiveCall
     from ringback.directory import Domain, Verdict
     from ringback.push import CredentialKind, NewPush, PushToken, StoredCredential, TokenOwner
     from ringback.store import Tx

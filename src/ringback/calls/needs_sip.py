@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
+    from ringback.calls.live_call import LiveCall
     from ringback.calls.model import NewCall, Reach
     from ringback.calls.waiting import WaitingCall
-    from ringback.calls.wakeups import LiveCall
     from ringback.sip import IncomingRequest, Notification, Subscription, Wheel
 
 

@@ -19,8 +19,9 @@ from ringback.errors import StoreUnavailable, SubscriberNotFound, WakeupNotFound
 
 if TYPE_CHECKING:
     from ringback.calls.ending import Ending
+    from ringback.calls.live_call import LiveCall
     from ringback.calls.needs import Audit, Publisher
-    from ringback.calls.wakeups import LiveCall, WakeUps
+    from ringback.calls.wakeups import WakeUps
     from ringback.clock import Clock
     from ringback.principal import Principal
     from ringback.store import Store, Tx

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ringback.calls import queries
+from ringback.calls.live_call import clean
 from ringback.calls.model import Considered, Reach
-from ringback.calls.wakeups import clean
 from ringback.messages import ends_of
 
 if TYPE_CHECKING:

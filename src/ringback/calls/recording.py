@@ -19,8 +19,8 @@ from ringback.events import CallChanged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringback.calls.live_call import LiveCall
     from ringback.calls.needs import Publisher
-    from ringback.calls.wakeups import LiveCall
     from ringback.store import Store, Tx
 
 logger = logging.getLogger(__name__)
