@@ -168,7 +168,7 @@ class _Endpoint:
     async def send(self, request: Request, *, urgent: bool) -> Answer:
         """The answer. Raises NotSent and OutcomeUnknown."""
         if self._connections is None:
-            self._connections = self._pools.connections(self._place, self._pools.tls())
+            self._connections = self._pools.connections(self._place, self._pools.tls)
         return await self._connections.send(request, urgent=urgent)
 
     async def close(self) -> None:

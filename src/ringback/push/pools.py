@@ -116,7 +116,9 @@ class Pools:
         self._retiring: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._tls: ssl.SSLContext | None = None
+        # How a provider is known: the same context for all credentials without a client certificate. Made now, since
+        # reading the system's certificates would hold up everybody for 30 ms in the middle of the first call.
+        self.tls = provider_tls(settings.ca_file)
 
     def get(
         self, owner: Owner, place: Place, tls: Callable[[], ssl.SSLContext] | None = None, *, one_at_first: bool = True
@@ -128,7 +130,7 @@ class Pools:
         loop = asyncio.get_running_loop()
         found = self._open.get(owner)
         if found is None:
-            context = self.tls() if tls is None else tls()
+            context = self.tls if tls is None else tls()
             found = self._open[owner] = self.connections(place, context, one_at_first=one_at_first)
             before = self._current.get(owner.slot)
             self._current[owner.slot] = owner
@@ -154,12 +156,6 @@ class Pools:
             ping=self._ping,
         )
         return Connections(pool, self._settings.request_seconds)
-
-    def tls(self) -> ssl.SSLContext:
-        """How a provider is known; the same context for all that have no client certificate."""
-        if self._tls is None:
-            self._tls = provider_tls(self._settings.ca_file)
-        return self._tls
 
     def tls_with(self, certificate_pem: str, private_key_pem: str) -> ssl.SSLContext:
         """A context with a client certificate. Raises ssl.SSLError when the two do not fit."""
