@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringback.softphone import Phone
+from tests.calls.scene import Scene
 from tests.calls.suspending import Proxy
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, sqlite_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """An application server with nobody in it; `parametrize("scene", [settings], indirect=True)` gives it settings."""
+    settings: dict[str, Any] = getattr(request, "param", {})
+    async with Scene.start(tmp_path, sqlite_url, **settings) as scene:
+        yield scene
 
 
 @pytest.fixture

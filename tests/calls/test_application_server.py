@@ -16,13 +16,6 @@ from tests.peers.postgres import PostgresCluster
 
 
 @pytest.fixture
-async def scene(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Scene]:
-    """A server with nobody in it."""
-    async with Scene.start(tmp_path, sqlite_url) as scene:
-        yield scene
-
-
-@pytest.fixture
 async def proxy(scene: Scene) -> AsyncIterator[ScriptedProxy]:
     """One that the server takes calls from."""
     async with ScriptedProxy.start(scene.address) as proxy:

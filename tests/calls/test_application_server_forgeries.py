@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +10,6 @@ from tests.calls.scene import Scene
 from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
 
 ENTITY = '<!DOCTYPE reginfo [<!ENTITY who "active">]>'
-
-
-@pytest.fixture
-async def scene(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Scene]:
-    """A server."""
-    async with Scene.start(tmp_path, sqlite_url) as scene:
-        yield scene
 
 
 @pytest.fixture

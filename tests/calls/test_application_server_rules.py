@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.calls.peer import write
 from tests.calls.scene import Scene
-from tests.calls.scripted_proxy import OFFER, ScriptedProxy, contact, reginfo
-
-
-@pytest.fixture
-async def scene(tmp_path: Path, sqlite_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
-    """A server with nobody in it; `settings` is a marker of this file's own."""
-    settings: dict[str, Any] = getattr(request, "param", {})
-    async with Scene.start(tmp_path, sqlite_url, **settings) as scene:
-        yield scene
+from tests.calls.scripted_proxy import ScriptedProxy, contact, reginfo
 
 
 def with_settings(**settings: Any) -> pytest.MarkDecorator:
@@ -40,39 +29,6 @@ async def proxy(scene: Scene) -> AsyncIterator[ScriptedProxy]:
 def md5(text: str) -> str:
     """In hex."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-class Ear(asyncio.DatagramProtocol):
-    """Where a caller listens for RTP."""
-
-    def __init__(self) -> None:
-        self.packets = 0
-        self._news = asyncio.Event()
-
-    @staticmethod
-    @contextlib.asynccontextmanager
-    async def start() -> AsyncIterator[Ear]:
-        """On a free port."""
-        loop = asyncio.get_running_loop()
-        transport, ear = await loop.create_datagram_endpoint(Ear, ("127.0.0.1", 0))
-        ear.port = transport.get_extra_info("sockname")[1]
-        try:
-            yield ear
-        finally:
-            transport.close()
-
-    port: int
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002
-        self.packets += len(data) > 12 and data[0] == 0x80
-        self._news.set()
-
-    async def until_heard(self, packets: int) -> None:
-        """So many packets of RTP came."""
-        async with asyncio.timeout(60):
-            while self.packets < packets:
-                self._news.clear()
-                await self._news.wait()
 
 
 def subscribes(proxy: ScriptedProxy) -> int:
@@ -425,96 +381,3 @@ async def test_bytes_that_are_no_text_do_no_harm_to_the_record(scene: Scene, pro
     await proxy.peer.expect(302)
     records = await scene.records(count=2)
     assert [(one.call_id, one.caller) for one in records[1:]] == [("odd-?", "sip:odd-?@example.com")]
-
-
-# sessions -------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_caller_without_an_offer_hears_nothing_and_is_called_through(
-    scene: Scene, proxy: ScriptedProxy
-) -> None:
-    await scene.subscriber()
-    invited = proxy.invite(offer="")
-    progress = await proxy.peer.expect(183)
-    assert progress.body == ""
-    await proxy.watch(contact())
-    assert (await proxy.final(invited)).status == 302
-
-
-async def test_a_caller_without_g711_hears_nothing_and_is_called_through(scene: Scene, proxy: ScriptedProxy) -> None:
-    await scene.subscriber()
-    offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 96\r\n"
-    invited = proxy.invite(offer=offer + "a=rtpmap:96 opus/48000/2\r\n")
-    progress = await proxy.peer.expect(183)
-    assert progress.body == ""
-    await proxy.watch(contact())
-    assert (await proxy.final(invited)).status == 302
-
-
-@pytest.mark.parametrize("field", ["Supported", "Require"])
-async def test_the_183_is_reliable_where_the_caller_wants_that(scene: Scene, proxy: ScriptedProxy, field: str) -> None:
-    (token,) = await scene.subscriber()
-    invited = proxy.invite(more=((field, "100rel"),))
-    progress = await proxy.peer.expect(183)
-    assert progress.get("Require") == "100rel"
-    number = int(progress.get("RSeq"))
-    await proxy.peer.expect(lambda message: message.status == 183 and message.get("RSeq") == str(number))
-    proxy.confirm(invited, progress)
-    assert await proxy.answered("PRACK") == 200
-    watched = await proxy.watch()
-    await scene.pushed(token)
-    proxy.notify(watched, reginfo(contact()))
-    assert (await proxy.final(invited)).status == 302
-
-
-async def test_a_caller_without_an_offer_that_confirms_answers_ours_and_hears(
-    scene: Scene, proxy: ScriptedProxy
-) -> None:
-    await scene.subscriber()
-    async with Ear.start() as ear:
-        invited = proxy.invite(offer="", more=(("Supported", "100rel"),))
-        progress = await proxy.peer.expect(183)
-        assert "m=audio" in progress.body
-        proxy.confirm(invited, progress, body=OFFER.format(port=ear.port))
-        assert await proxy.answered("PRACK") == 200
-        await ear.until_heard(5)
-        watched = await proxy.watch(contact())
-        assert (await proxy.final(invited)).status == 302
-        await proxy.unsubscribed(watched)
-
-
-@pytest.mark.parametrize("media", ["m=audio {port} RTP/AVP 8", "m=audio {port} RTP/AVP 96\r\na=rtpmap:96 opus/48000/2"])
-async def test_a_caller_may_offer_something_else_when_it_confirms(
-    scene: Scene, proxy: ScriptedProxy, media: str
-) -> None:
-    await scene.subscriber()
-    async with Ear.start() as first, Ear.start() as second:
-        invited = proxy.invite(offer=OFFER.format(port=first.port), more=(("Supported", "100rel"),))
-        progress = await proxy.peer.expect(183)
-        await first.until_heard(5)
-        renewed = OFFER.partition("m=")[0].replace("alice 1 1", "alice 1 2") + media.format(port=second.port) + "\r\n"
-        proxy.confirm(invited, progress, body=renewed)
-        answer = await proxy.peer.expect(lambda m: m.status == 200 and m.get("CSeq").endswith("PRACK"))
-        one, other = (re.search(r"o=- (\d+) (\d+) ", text) for text in (progress.body, answer.body))
-        assert one is not None
-        assert other is not None
-        assert (other[1], int(other[2])) == (one[1], int(one[2]) + 1), "the same session, changed once"
-        if "opus" in media:
-            assert "m=audio 0 RTP/AVP 96" in answer.body
-        else:
-            await second.until_heard(5)
-        heard = first.packets
-        watched = await proxy.watch(contact())
-        assert (await proxy.final(invited)).status == 302
-        await proxy.unsubscribed(watched)
-        assert first.packets <= heard + 1, "nothing goes to where the caller has left"
-
-
-async def test_the_caller_hears_the_prompt(scene: Scene, proxy: ScriptedProxy) -> None:
-    await scene.subscriber()
-    async with Ear.start() as ear:
-        invited = proxy.invite(offer=OFFER.format(port=ear.port))
-        watched = await proxy.watch()
-        await ear.until_heard(5)
-        proxy.notify(watched, reginfo(contact()))
-        assert (await proxy.final(invited)).status == 302
