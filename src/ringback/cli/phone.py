@@ -18,6 +18,7 @@ from ringback.cli.phone_file import run_phone as _run
 from ringback.cli.phone_file import state_option as _state
 from ringback.cli.phone_file import tell as _tell
 from ringback.cli.phone_inbox import inbox
+from ringback.cli.table import print_table
 
 if TYPE_CHECKING:
     from ringback.softphone import Activated, OfflineAnswer, Phone, PhoneDetail, PhoneOperation, PhoneStatus, Unlock
@@ -139,18 +140,9 @@ def list_(*, state_file: str, as_json: bool) -> None:
     if not operations:
         click.echo("Nothing is waiting.")
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("operation", "title", "message", "expires")
-    table.columns[0].no_wrap = True
-    table.columns[0].overflow = "fold"
-    for operation in operations:
-        form = operation.form_data  # a stranger's text: Text, so that nothing in it is taken for markup
-        cells = (operation.id, form.title, form.message, operation.operation_expires)
-        table.add_row(*(Text(cell) for cell in cells))
-    Console(highlight=False).print(table)
+    forms = ((operation, operation.form_data) for operation in operations)
+    rows = [(operation.id, form.title, form.message, operation.operation_expires) for operation, form in forms]
+    print_table(("operation", "title", "message", "expires"), rows, least=110)
 
 
 @command.command()
