@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -59,6 +60,9 @@ def main() -> None:
     """The entry point: what cannot be done is one line on stderr and exit code 1."""
     from ringback.errors import RingbackError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal does not know ends no command
     try:
         ringback.main(prog_name="ringback")
     except RingbackError as error:
