@@ -77,12 +77,13 @@ def activate(
 
     With --recovery and --puk the phone takes the place of a lost one, and is active at once.
     """
-    from ringback.softphone import StateUnusable
+    from ringback.softphone import StateFile, StateUnusable
 
     if (code is None) is (recovery is None) or (recovery is None) is not (puk is None):
         raise click.UsageError("Give CODE, or --recovery with --puk.")
     if Path(state_file).exists():
         raise StateUnusable(f"There is a phone in {state_file} already. Give another --state, or move that file away.")
+    StateFile(state_file).prepare()  # a code is good for one activation
     chosen = _ask_pin(pin, confirm=True)
     text = _config_text(sdk_config)
     options: dict[str, Any] = {"name": name, "pin": chosen, "biometry": not no_biometry, "version": protocol}
