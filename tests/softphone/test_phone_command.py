@@ -104,6 +104,14 @@ async def test_no_code_is_spent_on_a_phone_that_cannot_be_kept(terminal: Termina
     assert (await terminal.activate(created["activationQrCodeData"])).exit_code == 0
 
 
+async def test_a_file_that_is_not_there_is_named_and_nothing_else(terminal: Terminal, tmp_path: Path) -> None:
+    created = await registered(terminal.served)
+    assert (await terminal.activate(created["activationQrCodeData"])).exit_code == 0
+    for words in (("offline", "--qr"), ("vault",), ("sign", "--uri-id", "/x")):
+        done = await terminal.run(*words, f"@{tmp_path}/nothing")
+        assert f"Error: {tmp_path}/nothing cannot be read: No such file or directory" in done.output
+
+
 async def test_an_unknown_protocol_is_wrong_usage(terminal: Terminal, tmp_path: Path) -> None:
     for text in ("4.0", "3", "", "3.3 "):
         done = await terminal.activate("AAAAA-AAAAA-AAAAA-AAAAA", "--protocol", text)

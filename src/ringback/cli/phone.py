@@ -332,7 +332,7 @@ def _content(text: str) -> bytes:
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise click.UsageError(f"BODY: {text[1:]} cannot be read: {error.strerror}") from error
+        raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}") from error
 
 
 command.add_command(inbox)
