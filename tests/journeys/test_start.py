@@ -50,6 +50,17 @@ def test_a_port_in_use(prepared: ServerProcess, listener: str) -> None:
     assert not (prepared.folder / "instance.key").exists()
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_of_sip_in_use(new_server: NewServer, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refused(new_server(sip_listen=address))
+    assert f"RINGBACK_SIP_LISTEN: cannot listen on {address}: Address already in use." in line
+
+
 def test_a_data_folder_that_cannot_be_written(new_server: NewServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     server = new_server(folder="file/data", fresh=True)
