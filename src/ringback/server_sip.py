@@ -199,8 +199,9 @@ def _told_of(setting: str, value: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = isinstance(error, socket.gaierror) or not error.errno
-        reason = (error.strerror or str(error)) if named else os.strerror(error.errno or 0)
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # uvloop puts its own words around
+        named = isinstance(cause, socket.gaierror) or not cause.errno
+        reason = (cause.strerror or str(cause)) if named else os.strerror(cause.errno or 0)
         raise StartRefused(f"{setting}: cannot listen on {value}: {reason}.", cause=error) from error
 
 

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from ringback.settings import Settings
 
 MAX_PORT = 65_535
+_LISTEN = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
 
 def parse_listen(name: str, value: str) -> tuple[str, int]:
     """`HOST:PORT` or `[IPV6]:PORT` as a pair; port 0 lets the machine choose. Raises StartRefused with the name."""
-    host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > MAX_PORT:
-        raise StartRefused(f"{name} must be HOST:PORT, such as 127.0.0.1:8080, not {value!r}.")
-    return host.strip("[]"), int(port)
+    found = _LISTEN.fullmatch(value)
+    if found is None or int(found["port"]) > MAX_PORT:
+        raise StartRefused(f"{name} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, not {value!r}.")
+    return found["host"].strip("[]"), int(found["port"])
 
 
 def parse_networks(

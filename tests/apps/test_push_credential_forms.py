@@ -338,6 +338,9 @@ def test_web_push_keys_are_made_or_brought_along() -> None:
         ("mailto:a@b", "A" * 43, "privateKey"),
         ("mailto:a@b", "_" * 43, "privateKey"),
         ("mailto:a@b", "AAAA", "privateKey"),
+        # Cut where it was copied, or with something before it: numbers that would be keys, but not this one.
+        ("mailto:a@b", "AQAB" * 9 + "AQE", "privateKey"),
+        ("mailto:a@b", "AAAA" + "AQAB" * 10 + "AQE", "privateKey"),
         ("mailto:a@b", "%" * 43, "privateKey"),
     ],
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +43,13 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
+def is_open(port: int) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 @pytest.mark.parametrize("listener", ["public", "internal"])
 def test_a_port_in_use(prepared: ServerProcess, listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -48,6 +58,34 @@ def test_a_port_in_use(prepared: ServerProcess, listener: str) -> None:
         line = refused(prepared)
     assert f"RINGBACK_{listener.upper()}_LISTEN: cannot listen on 127.0.0.1:{port}: Address already in use." in line
     assert not (prepared.folder / "instance.key").exists()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_of_sip_in_use(new_server: NewServer, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refused(new_server(sip_listen=address))
+    assert f"RINGBACK_SIP_LISTEN: cannot listen on {address}: Address already in use." in line
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_whoever_started_it_has_closed(prepared: ServerProcess, closed: str) -> None:
+    command = f"exec {sys.executable} -m ringback serve {closed}"
+    process = subprocess.Popen(["/bin/sh", "-c", command], env=prepared.environment, stdout=subprocess.DEVNULL)
+    try:
+        asyncio.run(until(lambda: process.poll() is not None or is_open(prepared.internal_port)))
+        assert process.poll() is None
+        prepared.call("GET", "/health/ready")
+        number = 2 if "2>&-" in closed else 1
+        assert str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) == os.devnull
+        process.terminate()
+        assert process.wait(SHORTLY) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_data_folder_that_cannot_be_written(new_server: NewServer, tmp_path: Path) -> None:

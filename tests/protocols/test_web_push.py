@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -49,6 +50,11 @@ def _text(**changes: object) -> str:
     return json.dumps({"endpoint": ENDPOINT, "expirationTime": None, "keys": keys, **changes})
 
 
+def _by_btoa(key: str) -> str:
+    """Base64 with padding (RFC 4648 §4) instead of base64url."""
+    return base64.b64encode(from_base64url(key.encode())).decode()
+
+
 SUBSCRIPTION = parse_subscription(_text())
 
 
@@ -94,6 +100,8 @@ def test_one_subscription_has_one_text() -> None:
     spellings = [
         _text(),
         _text(p256dh=P256DH + "=", auth=AUTH + "=="),
+        # What a page writes that encodes the keys itself, by btoa().
+        _text(p256dh=_by_btoa(P256DH), auth=_by_btoa(AUTH)),
         json.dumps({"keys": {"auth": AUTH, "p256dh": P256DH, "more": 1}, "endpoint": ENDPOINT}, indent=4),
     ]
     texts = {parse_subscription(spelling).text() for spelling in spellings}
@@ -125,7 +133,8 @@ def test_one_subscription_has_one_text() -> None:
         (_text(p256dh=P256DH[:-4]), "keys.p256dh"),
         (_text(p256dh=OFF_THE_CURVE), "keys.p256dh"),
         (_text(p256dh=to_base64url(bytes(65)).decode()), "keys.p256dh"),
-        (_text(p256dh=P256DH.replace("_", "/")), "keys.p256dh"),
+        (_text(p256dh=P256DH[:-1] + "*"), "keys.p256dh"),
+        (_text(p256dh="=" + P256DH), "keys.p256dh"),
         (_text(auth=to_base64url(bytes(15)).decode()), "keys.auth"),
         (_text(auth="äöü"), "keys.auth"),
         (_text(auth=7), "keys.auth"),

@@ -44,6 +44,21 @@ async def test_approving_by_a_link_and_by_a_qr_code(terminal: Terminal) -> None:
         assert await status(terminal, operation) == "APPROVED"
 
 
+async def test_what_waits_is_whole_in_terminals_of_every_width(terminal: Terminal) -> None:
+    amount = "1234567890" * 5
+    parameters = {"amount": amount, "currency": "EUR", "iban": "CZ5508000000001234567899"}
+    operation = await ask(terminal, userId="jan", template="payment", parameters=parameters)
+    [told] = await terminal.json("list")
+    for columns in (40, 80, 200):
+        shown = (await terminal.run("list", COLUMNS=str(columns))).output
+        assert max(map(len, shown.splitlines())) <= columns
+        words = "".join(letter for letter in shown if letter.isalnum() or letter in "-:+?")
+        for expected in (operation["operationId"], told["operationExpires"]):
+            assert expected in words
+        assert f"Doyouwanttopay{amount}EURtoCZ5508000000001234567899?" in words or columns > 80
+        assert "…" not in shown
+
+
 async def test_links_that_do_not_help(terminal: Terminal) -> None:
     operation = await ask(terminal)
     wrong = await terminal.run(

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringback.cli import ringback
+from ringback.softphone import StateUnusable
 from tests.served import Served
 
 PIN = "1357"
@@ -92,6 +93,23 @@ async def check_offline(terminal: Terminal, registration_id: str) -> None:
     code = (await terminal.json("offline", "--qr", qr["operationQrCodeData"]))["code"]
     typed = {"otp": code, "nonce": qr["nonce"], "registrationId": registration_id}
     assert (await terminal.served.call("POST", f"{path}/otp", typed)).body["otpValid"]
+
+
+async def test_no_code_is_spent_on_a_phone_that_cannot_be_kept(terminal: Terminal, tmp_path: Path) -> None:
+    created = await registered(terminal.served)
+    (tmp_path / "file").write_text("no folder")
+    done = await terminal.activate(created["activationQrCodeData"], "--state", str(tmp_path / "file" / "phone.json"))
+    assert isinstance(done.exception, StateUnusable)
+    assert "cannot be written" in done.exception.message
+    assert (await terminal.activate(created["activationQrCodeData"])).exit_code == 0
+
+
+async def test_a_file_that_is_not_there_is_named_and_nothing_else(terminal: Terminal, tmp_path: Path) -> None:
+    created = await registered(terminal.served)
+    assert (await terminal.activate(created["activationQrCodeData"])).exit_code == 0
+    for words in (("offline", "--qr"), ("vault",), ("sign", "--uri-id", "/x")):
+        done = await terminal.run(*words, f"@{tmp_path}/nothing")
+        assert f"Error: {tmp_path}/nothing cannot be read: No such file or directory" in done.output
 
 
 async def test_an_unknown_protocol_is_wrong_usage(terminal: Terminal, tmp_path: Path) -> None:

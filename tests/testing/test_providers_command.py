@@ -161,6 +161,19 @@ def test_the_help_names_the_prefixes() -> None:
     assert "dead.. 410 Unregistered" in " ".join(said.output.split())
 
 
+@pytest.mark.parametrize("broken", ["folder", "ca.key"])
+async def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "ca.key").write_text("no key")
+    (tmp_path / "ca.pem").write_text("no certificate")
+    folder = tmp_path / "file" / "folder" if broken == "folder" else tmp_path
+    async with providers(folder) as process:
+        said, complaint = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert (said, process.returncode) == (b"", 1)
+    assert complaint.decode().startswith(f"ringback: --folder: {folder} cannot be used: ")
+    assert complaint.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("prefixes", [APNS_PREFIXES, FCM_PREFIXES])
 def test_the_page_lists_every_prefix(prefixes: dict[str, Behaviour]) -> None:
     page = (ROOT / "docs/how-to/try-pushes.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from ringback.clock import ManualClock
+from ringback.protocols.web_push import parse_subscription
 from ringback.testing import Subscription, WebPushDouble, reject
 from tests.peers.node import node
 
@@ -41,6 +43,16 @@ async def test_npm_web_push_sends_and_the_double_decrypts(web_push: WebPushDoubl
     assert answer["headers"]["location"] == web_push.url + push.push_id
     assert (push.headers["ttl"], push.headers["urgency"], push.topic) == ("60", "high", "news")
     assert "Zo" not in push.body.decode("latin-1")
+
+
+async def test_a_subscription_as_btoa_writes_it(web_push: WebPushDouble) -> None:
+    """Pages that encode the keys themselves make Base64 with padding of them; npm web-push reads that, and so do we."""
+    subscription = web_push.subscribe()
+    plain = parse_subscription(json.dumps(subscription.document))
+    keys = {"p256dh": base64.b64encode(plain.p256dh).decode(), "auth": base64.b64encode(plain.auth).decode()}
+    by_btoa = {**subscription.document, "keys": keys}
+    assert (await send(web_push, subscription, "hello", by_btoa))["status"] == 201
+    assert parse_subscription(json.dumps(by_btoa)) == plain
 
 
 async def test_text_and_nothing_are_messages_too(web_push: WebPushDouble) -> None:

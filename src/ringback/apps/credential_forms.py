@@ -24,6 +24,7 @@ PROJECT_ID = re.compile(r"([a-z0-9][a-z0-9.-]{1,80}:)?[a-z][a-z0-9-]{4,28}[a-z0-
 EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,100}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 ACCOUNT_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 SUBJECT = re.compile(r"mailto:[!-~]{1,200}@[!-~]{1,200}|https://[!-~]{1,750}")
+KEY_BYTES = 32
 _NO_PROJECT = "This is not the id of a Firebase project."
 
 
@@ -120,6 +121,7 @@ def _refused_account(field: str, text: str) -> InvalidRequest:
 def _raw_key(text: str) -> ec.EllipticCurvePrivateKey:
     try:
         raw = base64.b64decode(text.rstrip("=") + "=", altchars=b"-_", validate=True)
-        return ec.derive_private_key(int.from_bytes(raw, "big"), ec.SECP256R1())
+        number = int.from_bytes(raw, "big") if len(raw) == KEY_BYTES else 0  # which is no key
+        return ec.derive_private_key(number, ec.SECP256R1())
     except (binascii.Error, ValueError) as error:
         raise invalid_field("privateKey", "It must be 32 bytes in base64url: a private key on P-256.") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 
 import click
@@ -59,8 +61,27 @@ def main() -> None:
     """The entry point: what cannot be done is one line on stderr and exit code 1."""
     from ringback.errors import RingbackError
 
+    _open_streams()
     try:
         ringback.main(prog_name="ringback")
     except RingbackError as error:
         click.echo(f"ringback: {error.message}", err=True)
         sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Streams that are closed lead nowhere, and nothing else, such as a database, gets their descriptors.
+
+    A letter that the terminal does not know ends no command.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - for as long as we run
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -8,6 +8,7 @@ import re
 import click
 import msgspec
 
+from ringback.cli.table import print_table
 from ringback.settings import Setting, load_settings, unknown_variables
 
 
@@ -26,13 +27,8 @@ def show(*, as_json: bool, config_file: str | None) -> None:
     if as_json:
         click.echo(msgspec.json.encode(shown))
         return
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    table = Table(Column("Setting", no_wrap=True), Column("Value", overflow="fold"), "From", "Meaning")
-    for item in shown:
-        table.add_row(item.name, str(item.value), item.source, item.meaning)
-    Console().print(table)
+    rows = [(item.name, str(item.value), item.source, item.meaning) for item in shown]
+    print_table(("Setting", "Value", "From", "Meaning"), rows, least=80)
 
 
 @command.command("check", help="Read the settings and say whether they can be used.")

@@ -18,6 +18,7 @@ from ringback.cli.phone_file import run_phone as _run
 from ringback.cli.phone_file import state_option as _state
 from ringback.cli.phone_file import tell as _tell
 from ringback.cli.phone_inbox import inbox
+from ringback.cli.table import print_table
 
 if TYPE_CHECKING:
     from ringback.softphone import Activated, OfflineAnswer, Phone, PhoneDetail, PhoneOperation, PhoneStatus, Unlock
@@ -76,12 +77,13 @@ def activate(
 
     With --recovery and --puk the phone takes the place of a lost one, and is active at once.
     """
-    from ringback.softphone import StateUnusable
+    from ringback.softphone import StateFile, StateUnusable
 
     if (code is None) is (recovery is None) or (recovery is None) is not (puk is None):
         raise click.UsageError("Give CODE, or --recovery with --puk.")
     if Path(state_file).exists():
         raise StateUnusable(f"There is a phone in {state_file} already. Give another --state, or move that file away.")
+    StateFile(state_file).prepare()  # a code is good for one activation
     chosen = _ask_pin(pin, confirm=True)
     text = _config_text(sdk_config)
     options: dict[str, Any] = {"name": name, "pin": chosen, "biometry": not no_biometry, "version": protocol}
@@ -139,18 +141,9 @@ def list_(*, state_file: str, as_json: bool) -> None:
     if not operations:
         click.echo("Nothing is waiting.")
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("operation", "title", "message", "expires")
-    table.columns[0].no_wrap = True
-    table.columns[0].overflow = "fold"
-    for operation in operations:
-        form = operation.form_data  # a stranger's text: Text, so that nothing in it is taken for markup
-        cells = (operation.id, form.title, form.message, operation.operation_expires)
-        table.add_row(*(Text(cell) for cell in cells))
-    Console(highlight=False).print(table)
+    forms = ((operation, operation.form_data) for operation in operations)
+    rows = [(operation.id, form.title, form.message, operation.operation_expires) for operation, form in forms]
+    print_table(("operation", "title", "message", "expires"), rows, least=110)
 
 
 @command.command()
@@ -339,7 +332,7 @@ def _content(text: str) -> bytes:
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise click.UsageError(f"BODY: {text[1:]} cannot be read: {error.strerror}") from error
+        raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}") from error
 
 
 command.add_command(inbox)

@@ -55,16 +55,21 @@ def providers(
     0429.. TooManyRequests, 0503.. ServiceUnavailable, 0777.. the stream is reset, 0999.. no answer, 60aa.. GOAWAY. FCM:
     unregistered-.. quota-.. unavailable-.. silent-.. and more. `--json` lists all of them.
     """
+    from ringback.errors import StartRefused
     from ringback.testing import Providers
 
-    doubles = Providers(
-        folder,
-        apns_port=apns_port,
-        apns_sandbox_port=apns_sandbox_port,
-        fcm_port=fcm_port,
-        web_push_port=web_push_port,
-        bundle_id=bundle_id,
-    )
+    try:
+        doubles = Providers(
+            folder,
+            apns_port=apns_port,
+            apns_sandbox_port=apns_sandbox_port,
+            fcm_port=fcm_port,
+            web_push_port=web_push_port,
+            bundle_id=bundle_id,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its files are not those that were made here"
+        raise StartRefused(f"--folder: {folder} cannot be used: {reason}.", cause=error) from error
     asyncio.run(_run(doubles, as_json=as_json))
 
 

@@ -187,9 +187,10 @@ def _endpoint(value: Any) -> str:
 
 
 def _key(keys: dict[str, Any], name: str, length: int) -> bytes:
-    """One of the keys, in base64url with or without padding."""
+    """One of the keys: in base64url, or in the Base64 that a page makes of it by `btoa`; with or without padding."""
+    text = str(keys.get(name)).rstrip("=").replace("+", "-").replace("/", "_")
     try:
-        data = from_base64url(str(keys.get(name)).rstrip("=").encode("ascii"))
+        data = from_base64url(text.encode("ascii"))
     except ValueError:
         data = b""
     if len(data) != length:

@@ -150,6 +150,15 @@ class StateFile:
         except (OSError, msgspec.DecodeError) as error:
             raise StateUnusable(f"The phone's file {self.path} cannot be read: {error}", cause=error) from error
 
+    def prepare(self) -> None:
+        """For before something that cannot be done twice. Raises StateUnusable when no phone could be stored here."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def save(self, state: PhoneState) -> None:
         """Stores the phone so that it is on the disk when this returns. Raises StateUnusable when it cannot."""
         encoded = msgspec.json.format(msgspec.json.encode(state), indent=2)
@@ -167,7 +176,7 @@ class StateFile:
             if temporary:
                 with contextlib.suppress(OSError):
                     Path(temporary).unlink()
-            raise StateUnusable(f"The phone's file {self.path} cannot be written: {error}", cause=error) from error
+            raise self._unwritable(error) from error
 
     def update(self, change: Callable[[PhoneState], tuple[PhoneState, T]]) -> T:
         """Loads, changes and saves under a lock that other processes respect as well."""
@@ -180,6 +189,9 @@ class StateFile:
         """Removes the file, after the registration was removed on the server."""
         self.path.unlink(missing_ok=True)
         self._lock_path.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> StateUnusable:
+        return StateUnusable(f"The phone's file {self.path} cannot be written: {error}", cause=error)
 
     @property
     def _lock_path(self) -> Path:
