@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from ringback.protocols.sip.errors import SipMalformed
+from ringback.protocols.sip.headers import Via
 from ringback.protocols.sip.uri import SipUri, parse_uri
 from ringback.sip.model import DEFAULT_PORTS, SipAddress, SipUnreachable, Transport
 
@@ -46,6 +47,11 @@ def next_hop(uri: str | SipUri) -> SipAddress:
     if transport is None or not target.host:
         raise SipUnreachable("There is no way to this address.")
     return SipAddress(transport, target.host, target.port or DEFAULT_PORTS[transport])
+
+
+def listens_at(via: Via, transport: Transport) -> SipAddress:
+    """Where whoever sent a request over a connection takes new ones, by what its Via says (RFC 3261 §18.2.2)."""
+    return SipAddress(transport, via.received or via.host, via.port or DEFAULT_PORTS[transport])
 
 
 class Resolver:
