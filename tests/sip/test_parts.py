@@ -83,7 +83,8 @@ async def test_what_is_forgotten_is_held_no_longer(make_endpoint: MakeEndpoint) 
     endpoint = make_endpoint(handler)
 
     class Nowhere:
-        is_reliable, is_closed, local = False, False, SipAddress("udp", "127.0.0.1", 5070)
+        is_reliable = is_behind = is_closed = False
+        local = SipAddress("udp", "127.0.0.1", 5070)
 
         def send(self, data: bytes, peer: object) -> bool:
             del data, peer

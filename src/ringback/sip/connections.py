@@ -129,6 +129,11 @@ class Connections:
         for flow in self._sockets:
             flow.close()
 
+    def fell_behind(self) -> None:
+        """Nothing was read for a long time."""
+        for flow in self._sockets:
+            flow.fell_behind()
+
     # -- ways out ---------------------------------------------------------------------------------------------------
 
     async def way_to(self, to: SipAddress) -> tuple[Flow, Peer]:

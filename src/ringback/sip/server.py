@@ -158,6 +158,9 @@ class Server:
             incoming.respond(481)
 
     def _on_new(self, request: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        if flow.is_behind and request.method == "INVITE":
+            self.counters.refuse("late")  # who still waits sends it again; nobody else is to be called any more
+            return
         merged = merged_key(request)
         refusal = self._refusal(request, merged)
         if refusal is not None:
