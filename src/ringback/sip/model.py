@@ -49,6 +49,9 @@ class SipLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A message that has begun on a connection must be complete by then."""
     unsent_bytes: int = 1_000_000
     """A connection whose other side reads so slowly that this much waits is closed."""
+    unacknowledged_seconds: float = 15
+    """A connection whose other side acknowledges nothing of what was sent for so long is closed: it is gone without a
+    word, and what is sent next goes by a new one. Half of what a request waits for its answer."""
     connect_seconds: float = 5
     """How long a connection that we open may take, TLS included."""
     retry_after_seconds: int = 5

@@ -135,6 +135,8 @@ class StreamFlow(asyncio.Protocol):
         if not self._is_known:
             self._transport.abort()
             return
+        unacknowledged = round(1000 * self._owner.limits.unacknowledged_seconds)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unacknowledged)
         self._look_again(self._loop.time())
 
     def data_received(self, data: bytes) -> None:
