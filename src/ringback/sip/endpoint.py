@@ -97,7 +97,10 @@ class SipEndpoint:
         )
         self._publishing = _Publishing(self)
         self._standstill = Standstill(
-            self.wheel, self._loop.time(), self.timers.patience, noticed=self._ways.fell_behind
+            self.wheel,
+            self._loop.time(),
+            self.limits.unread_seconds or self.timers.patience,
+            noticed=self._ways.fell_behind,
         )
 
     # -- for everybody ----------------------------------------------------------------------------------------------

@@ -54,6 +54,9 @@ class SipLimits(msgspec.Struct, frozen=True, kw_only=True):
     word, and what is sent next goes by a new one. Half of what a request waits for its answer."""
     connect_seconds: float = 5
     """How long a connection that we open may take, TLS included."""
+    unread_seconds: float | None = None
+    """When nothing was read for longer, INVITEs that came by UDP meanwhile are not taken: who still waits repeats them.
+    None = 64*T1, which is what phones wait; proxies wait for less, and phones may be rung for nobody then."""
     retry_after_seconds: int = 5
     """What a 503 says."""
     takes_own_requests: bool = False

@@ -1,7 +1,8 @@
 """Notices that the process stood still: stopped, swapped out, its loop blocked.
 
 What came by UDP meanwhile lay in the sockets, and is read when the process goes on as if it had just come. Whoever
-called has given up after 64*T1 (RFC 3261 §17.1.1.2, timer B), and does not say so to a server that never answered.
+called has given up after 64*T1 (RFC 3261 §17.1.1.2, timer B), a proxy after less, and does not say so to a server that
+never answered. Who still waits sends it again, after at most as long as it has waited already.
 """
 
 from __future__ import annotations
