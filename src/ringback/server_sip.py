@@ -49,6 +49,10 @@ DRAIN_SECONDS = 2.0
 """When the process stops: how long what is under way may take to end, and then its answers to be acknowledged."""
 
 
+PROXY_WAITS_SECONDS = 3.5
+"""The Kamailio that we configure gives up after 4 s, and sends its INVITE for the last time after 3.5 s."""
+
+
 @contextlib.asynccontextmanager
 async def take_calls(
     installation: Installation,
@@ -86,6 +90,7 @@ def _endpoint(settings: Settings, handler: SipHandler, timers: Timers | None) ->
             calls=2 * settings.sip_max_calls,  # the handler refuses first, and keeps a record
             message_bytes=settings.sip_max_message_bytes,
             messages_per_second=settings.sip_requests_per_second,
+            unread_seconds=PROXY_WAITS_SECONDS if isinstance(handler, ApplicationServer) else None,
         ),
         advertised=settings.sip_advertise,
         methods=ANSWERS if isinstance(handler, EmbeddedServer) else None,

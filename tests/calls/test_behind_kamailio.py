@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,21 @@ async def test_a_caller_who_hangs_up_is_told_487(behind: Behind) -> None:
     record = await behind.scene.record()
     assert (record.outcome, record.pushes) == ("CANCELLED", 1)
     await behind.scene.pushed(token)
+
+
+async def test_nobody_is_woken_for_calls_that_the_proxy_gave_up_while_we_stood_still(behind: Behind) -> None:
+    await behind.scene.subscriber()
+    (token,) = await behind.scene.subscriber("carol", mobile_push_expiry=1)
+    async with sipp(behind.folder, "caller_refused", behind.proxy.address, status=480) as caller:
+        # The proxy waits 4 s. Nothing is read here meanwhile, like in a process that is stopped.
+        while 480 not in caller.result().statuses:
+            time.sleep(0.1)  # noqa: ASYNC251
+    await behind.proxy.until_server(behind.scene.address, alive=True)
+    call = await run_sipp(behind.folder, "caller_refused", behind.proxy.address, callee="carol", status=480)
+    assert call.successful == 1, (call.statuses, call.errors)
+    await behind.scene.pushed(token)
+    assert {push.push_token for push in behind.scene.apns.received} == {token}
+    await behind.scene.records(count=0)
 
 
 async def test_whoever_is_registered_is_called_without_us(behind: Behind) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from ringback import server_sip
+from ringback.protocols.sip.subscription import LINGER_SECONDS
+from ringback.sip import SipEndpoint, Subscriptions
 from ringback.testing.certificates import Authority
 from tests.calls.kamailio import Kamailio
 from tests.calls.ports import free_port
@@ -103,6 +106,32 @@ async def test_the_call_goes_on(tmp_path: Path, sqlite_url: str, transport: str,
         record = await scene.record()
         assert record.outcome == "DEFLECTED"
         assert "caller not answered" not in record.steps
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_the_subscription_ends_too(
+    tmp_path: Path, sqlite_url: str, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Subscriptions] = []
+
+    class Known(Subscriptions):
+        def __init__(self, endpoint: SipEndpoint) -> None:
+            super().__init__(endpoint)
+            made.append(self)
+
+    monkeypatch.setattr(server_sip, "Subscriptions", Known)
+    async with _cuttable(tmp_path, sqlite_url, transport, "127.0.0.1", is_trusted=True) as (scene, proxy, cable):
+        (token,) = await scene.subscriber()
+        async with sipp(tmp_path, "phone", proxy.address) as phone:
+            calling = asyncio.create_task(run_sipp(tmp_path, "caller", proxy.address))
+            await scene.pushed(token)
+            (subscriptions,) = made
+            assert len(subscriptions) == 1
+            cable.cut()
+            await register(tmp_path, proxy.address, "bob", phone.contact("bob"))
+            await calling
+        # The proxy says that it is terminated. One of which nothing is heard any more is remembered for longer.
+        await until(lambda: not len(subscriptions), seconds=LINGER_SECONDS / 2)
 
 
 async def test_a_proxy_that_is_not_trusted_gets_no_answer_and_the_record_says_so(

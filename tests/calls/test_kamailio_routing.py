@@ -63,6 +63,18 @@ async def answer_to(front: Front, method: str, uri: str, *more: tuple[str, str],
 # calls ----------------------------------------------------------------------------------------------------------------
 
 
+async def test_a_caller_who_hangs_up_while_the_call_is_deflected_is_told_487(front: Front) -> None:
+    """Else the caller's phone would call again, where it was sent."""
+    proxy, server, folder = front
+    async with sipp(folder, "caller_cancel", proxy.address, wait=0) as caller:
+        invite = await server.invite()
+        server.answer(await server.peer.expect("CANCEL"), 200)
+        server.answer(invite, 302, ("Contact", f"<sip:{BOB}>"))
+        await server.peer.expect("ACK")
+        call = await caller.finished()
+    assert call.successful == 1, (call.statuses, call.errors)
+
+
 async def test_a_deflected_call_rings_at_all_bindings_and_later_phones_join_it(front: Front) -> None:
     proxy, server, folder = front
     async with (

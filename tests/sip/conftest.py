@@ -16,7 +16,7 @@ from tests.sip.peers import Handler, StreamPeer, UdpPeer
 
 MakeEndpoint: TypeAlias = Callable[..., SipEndpoint]
 MakePeer: TypeAlias = Callable[[SipAddress], Awaitable[UdpPeer]]
-ON_BOTH_LOOPS = {"test_udp.py", "test_streams.py", "test_floods_over_streams.py"}
+ON_BOTH_LOOPS = {"test_udp.py", "test_standstill.py", "test_streams.py", "test_floods_over_streams.py"}
 SHORT = Timers(t1=0.02, t2=0.08, t4=0.04)
 """For tests that wait for the end of something: 64*T1 is 1.3 seconds."""
 

@@ -83,7 +83,8 @@ async def test_what_is_forgotten_is_held_no_longer(make_endpoint: MakeEndpoint) 
     endpoint = make_endpoint(handler)
 
     class Nowhere:
-        is_reliable, is_closed, local = False, False, SipAddress("udp", "127.0.0.1", 5070)
+        is_reliable = is_behind = is_closed = False
+        local = SipAddress("udp", "127.0.0.1", 5070)
 
         def send(self, data: bytes, peer: object) -> bool:
             del data, peer
@@ -166,9 +167,7 @@ def test_where_no_uri_leads(uri: str) -> None:
 async def test_names_are_resolved_and_remembered() -> None:
     resolver = Resolver()
     place = SipAddress("udp", "localhost", 5060)
-    first = await resolver.addresses(place)
-    assert first
-    assert await resolver.addresses(place) is first
+    assert set(await resolver.addresses(place)) <= {"127.0.0.1", "::1"}
     assert await resolver.addresses(SipAddress("udp", "2001:db8::1", 5060)) == ["2001:db8::1"]
     for name in (HERE, "x" * 300, "a..b"):
         with pytest.raises(SipUnreachable):

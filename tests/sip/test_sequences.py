@@ -26,6 +26,7 @@ class Wire:
 
     def __init__(self, *, is_reliable: bool) -> None:
         self.is_reliable = is_reliable
+        self.is_behind = False
         self.is_closed = False
         self.local = SipAddress("tcp" if is_reliable else "udp", "127.0.0.1", 5070)
         self.sent: list[bytes] = []

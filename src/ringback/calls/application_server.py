@@ -187,10 +187,12 @@ class ApplicationServer:
     ) -> Subscription:
         """Subscribes to the callee's registration events (RFC 3680), at the proxy."""
         assert self._subscriptions is not None
+        connected = self._settings.proxy is None and incoming.local.transport != "udp"
         return await self._subscriptions.subscribe(
             event="reg",
             target=f"sip:{quote(callee, safe=_NOT_ESCAPED)}",
             to=self._settings.proxy or incoming.source,
+            otherwise=incoming.listens_at if connected else None,
             expires=int(seconds) + SUBSCRIPTION_SLACK_SECONDS,
             credentials=self._settings.password,
             on_notify=on_notify,

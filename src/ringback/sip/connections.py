@@ -128,6 +128,12 @@ class Connections:
             stream.close()
         for flow in self._sockets:
             flow.close()
+        self._resolver.close()
+
+    def fell_behind(self) -> None:
+        """Nothing was read for a long time."""
+        for flow in self._sockets:
+            flow.fell_behind()
 
     # -- ways out ---------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ Reason: TypeAlias = Literal[
     "loop",
     "merged",
     "draining",
+    "late",
     "unmatched_response",
     "unmatched_cancel",
     "unmatched_prack",
@@ -39,11 +40,12 @@ Reason: TypeAlias = Literal[
 ]
 """malformed: not readable as SIP. oversize: too long. rate: too many from one address. calls, transactions,
 connections: over the limit. idle, slow: a connection was closed. method, extension: 405, 501, 420. hops: 483. merged:
-the same request by two ways. loop: our own request came back. draining: came while we stop. unmatched_…: belongs to
-nothing here. forged: fits by its names, but not by where it came from. stranger: not from a proxy of ours.
-wrong_password: a digest that proves nothing. not_yours: proven, but for another address than its own. event: a NOTIFY
-of another event package. out_of_order: a NOTIFY that was overtaken. unreadable: a NOTIFY whose body is. unacknowledged:
-no ACK or PRACK came. unsendable: there is no way to the other side. handler_failed: our own mistake, see the log."""
+the same request by two ways. loop: our own request came back. draining: came while we stop. late: an INVITE that was
+not read for so long that its caller has given up. unmatched_…: belongs to nothing here. forged: fits by its names, but
+not by where it came from. stranger: not from a proxy of ours. wrong_password: a digest that proves nothing. not_yours:
+proven, but for another address than its own. event: a NOTIFY of another event package. out_of_order: a NOTIFY that was
+overtaken. unreadable: a NOTIFY whose body is. unacknowledged: no ACK or PRACK came. unsendable: there is no way to the
+other side. handler_failed: our own mistake, see the log."""
 
 _refused: Final = prometheus_client.Counter(
     "ringback_sip_refused", "SIP messages that were refused, dropped or given up.", ("reason",)

@@ -22,7 +22,8 @@ from ringback.sip.limits import Buckets, Network, Trusted
 from ringback.sip.model import HERE, SipAddress, SipFailure, SipLimits, SipUnreachable, Transport
 from ringback.sip.needs import Flow, Peer, SipHandler, Unsent
 from ringback.sip.server import Server
-from ringback.sip.transports import StreamFlow
+from ringback.sip.standstill import Standstill
+from ringback.sip.transports import StreamFlow, UdpFlow
 from ringback.sip.wheel import Wheel
 
 _log: Final = logging.getLogger(__name__)
@@ -95,6 +96,12 @@ class SipEndpoint:
             failed=self._failed,
         )
         self._publishing = _Publishing(self)
+        self._standstill = Standstill(
+            self.wheel,
+            self._loop.time(),
+            self.limits.unread_seconds or self.timers.patience,
+            noticed=self._ways.fell_behind,
+        )
 
     # -- for everybody ----------------------------------------------------------------------------------------------
 
@@ -239,6 +246,8 @@ class SipEndpoint:
         False when it was dropped, because that address sends too much.
         """
         self.counters.received += 1
+        if self._standstill.look(self._loop.time()) and isinstance(flow, UdpFlow):
+            flow.is_behind = True
         if not source.port or (not flow.is_reliable and is_keepalive(data)):
             return True
         if source.host not in self.trusted and not self._buckets.take(source.host, self._loop.time()):

@@ -11,6 +11,7 @@ from ringback.protocols.sip.message import Request
 from ringback.protocols.sip.reliable import OPTION, RAck, ReliableAnswers, names_option
 from ringback.protocols.sip.transactions import ServerInvite, ServerRequest, State
 from ringback.sip.model import SipAddress
+from ringback.sip.resolve import listens_at
 
 if TYPE_CHECKING:
     from ringback.sip.counters import Reason
@@ -98,6 +99,11 @@ class IncomingRequest:
     @due.setter
     def due(self, value: float) -> None:
         self._machine.due = value
+
+    @property
+    def listens_at(self) -> SipAddress:
+        """Where its sender takes connections; `source` may be one end of a connection that ends with it."""
+        return listens_at(self.request.via, self.local.transport)
 
     @property
     def takes_reliable(self) -> bool:

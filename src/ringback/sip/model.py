@@ -49,8 +49,14 @@ class SipLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A message that has begun on a connection must be complete by then."""
     unsent_bytes: int = 1_000_000
     """A connection whose other side reads so slowly that this much waits is closed."""
+    unacknowledged_seconds: float = 15
+    """A connection whose other side acknowledges nothing of what was sent for so long is closed: it is gone without a
+    word, and what is sent next goes by a new one. Half of what a request waits for its answer."""
     connect_seconds: float = 5
     """How long a connection that we open may take, TLS included."""
+    unread_seconds: float | None = None
+    """When nothing was read for longer, INVITEs that came by UDP meanwhile are not taken: who still waits repeats them.
+    None = 64*T1, which is what phones wait; proxies wait for less, and phones may be rung for nobody then."""
     retry_after_seconds: int = 5
     """What a 503 says."""
     takes_own_requests: bool = False

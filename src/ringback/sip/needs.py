@@ -41,6 +41,9 @@ class Flow(Protocol):
 
     local: SipAddress
     is_reliable: bool
+    is_behind: bool
+    """What comes has waited to be read for longer than whoever sent it waits for an answer. Connections never say so:
+    what came over them is not sent again."""
 
     @property
     def is_closed(self) -> bool:

@@ -23,6 +23,7 @@ from ringback.sip.incoming import IncomingRequest
 from ringback.sip.model import DEFAULT_PORTS, HERE, SipAddress, SipLimits
 from ringback.sip.needs import Flow, Peer, SipHandler, Unsent
 from ringback.sip.replies import Replies
+from ringback.sip.resolve import listens_at
 from ringback.sip.wheel import Wheel
 
 _MOST_DISMISSED: Final = 2_000
@@ -157,6 +158,9 @@ class Server:
             incoming.respond(481)
 
     def _on_new(self, request: Request, key: Key, flow: Flow, peer: Peer, source: SipAddress) -> None:
+        if flow.is_behind and request.method == "INVITE":
+            self.counters.refuse("late")  # who still waits sends it again; nobody else is to be called any more
+            return
         merged = merged_key(request)
         refusal = self._refusal(request, merged)
         if refusal is not None:
@@ -312,10 +316,7 @@ class Server:
             if unsent is not None:
                 unsent("It could not be sent.")
             return
-        via = request.via
-        transport = flow.local.transport
-        host = via.received or via.host
-        self._open_again(SipAddress(transport, host, via.port or DEFAULT_PORTS[transport]), via.host, data, unsent)
+        self._open_again(listens_at(request.via, flow.local.transport), request.via.host, data, unsent)
 
     def moved(self, incoming: IncomingRequest) -> None:
         """It was answered, or its ACK came."""

@@ -38,7 +38,9 @@ class SubscriptionRefused(SipFailure):
 class Subscription:
     """One of ours. `is_over`: nothing will be told any more."""
 
-    __slots__ = ("_authenticator", "_machine", "_on_notify", "_subscriptions", "_to", "sources", "tick")
+    __slots__ = (
+        "_authenticator", "_machine", "_on_notify", "_otherwise", "_subscriptions", "_to", "sources", "tick",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class Subscription:
         machine: Subscriber,
         *,
         to: SipAddress,
+        otherwise: SipAddress | None,
         sources: frozenset[str],
         authenticator: Authenticator | None,
         on_notify: Callable[[Notification], None],
@@ -53,6 +56,7 @@ class Subscription:
         self._subscriptions = subscriptions
         self._machine = machine
         self._to = to
+        self._otherwise = otherwise
         self._authenticator = authenticator
         self._on_notify = on_notify
         self.sources = sources
@@ -86,9 +90,9 @@ class Subscription:
         """Raises SubscriptionRefused, SipTimeout and SipUnreachable; then NOTIFYs of it are answered 481."""
         machine = self._machine
         try:
-            response = await self._ask(machine.subscribe())
+            response = await self._ask()
             if machine.wants_longer(response):
-                response = await self._ask(machine.subscribe())
+                response = await self._ask()
             if response.status >= 300:
                 raise SubscriptionRefused(response)  # noqa: TRY301 forgotten like after every other failure
             machine.accepted(response, self._subscriptions.now())
@@ -107,7 +111,7 @@ class Subscription:
             return
         self._subscriptions.moved(self)
         try:
-            response = await self._ask(machine.subscribe(0))
+            response = await self._ask(0)
         except SipFailure:
             return  # it ends by itself; until then NOTIFYs get their 200 for a while, and then 481
         if response.status >= 300:
@@ -150,7 +154,7 @@ class Subscription:
     async def _refresh(self) -> None:
         machine = self._machine
         try:
-            response = await self._ask(machine.subscribe())
+            response = await self._ask()
         except SipFailure:
             response = None
         if self.is_over:
@@ -169,10 +173,21 @@ class Subscription:
         self._subscriptions.forget(self)
         self._on_notify(Notification("terminated", reason, b"", ""))
 
-    async def _ask(self, request: Request) -> Response:
-        endpoint = self._subscriptions.endpoint
+    async def _ask(self, expires: int | None = None) -> Response:
+        """The next SUBSCRIBE. Raises SipTimeout and SipUnreachable."""
+        machine = self._machine
+        if machine.routes:
+            return await self._sent(machine.subscribe(expires), next_hop(machine.first_hop))
         # Where there is no route, the proxy that we subscribed at is our way out, not whatever a Contact says.
-        to = next_hop(self._machine.first_hop) if self._machine.routes else self._to
+        try:
+            return await self._sent(machine.subscribe(expires), self._to)
+        except SipUnreachable:
+            if self._otherwise is None or self._otherwise == self._to:
+                raise
+        return await self._sent(machine.subscribe(expires), self._otherwise)
+
+    async def _sent(self, request: Request, to: SipAddress) -> Response:
+        endpoint = self._subscriptions.endpoint
         if self._authenticator is None:
             return await endpoint.send(request, to)
         try:
@@ -208,14 +223,16 @@ class Subscriptions:
         credentials: SipPassword | None = None,
         on_notify: Callable[[Notification], None],
         accept: str = "",
+        otherwise: SipAddress | None = None,
     ) -> Subscription:
         """Subscribes at `to`; returns when that is accepted, which may be after the first NOTIFY was told.
 
         target: the URI that is watched. With credentials, From is their user at the target's domain. NOTIFYs count only
-        from the addresses of `to`, and from networks that the endpoint trusts. It is refreshed by itself; an end that
-        is not ours is told as a notification "terminated". `on_notify` may raise SipMalformed for a body that it cannot
-        read: the NOTIFY is answered 400. Raises SubscriptionRefused, SipTimeout and SipUnreachable; when it is
-        cancelled nothing remains.
+        from the addresses of `to`, and from networks that the endpoint trusts. `otherwise`: the same server, for when
+        `to` is the other end of a connection that was lost, where nobody listens. The subscription is refreshed by
+        itself; an end that is not ours is told as a notification "terminated". `on_notify` may raise SipMalformed for a
+        body that it cannot read: the NOTIFY is answered 400. Raises SubscriptionRefused, SipTimeout and SipUnreachable;
+        when it is cancelled nothing remains.
         """
         host = _domain_of(target) if credentials is not None else ""
         user = credentials.username if credentials is not None else _USER
@@ -232,6 +249,7 @@ class Subscriptions:
             self,
             machine,
             to=to,
+            otherwise=otherwise,
             sources=self._shared(frozenset(await self.endpoint.addresses(to))),
             authenticator=self._authenticator(to, credentials),
             on_notify=on_notify,

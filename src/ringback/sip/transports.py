@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from functools import lru_cache
 from typing import Final, cast
@@ -43,6 +44,7 @@ class UdpFlow(asyncio.DatagramProtocol):
         self._owner = owner
         self._transport: asyncio.DatagramTransport | None = None
         self.local = SipAddress("udp", "", 0)
+        self.is_behind = False
 
     @property
     def is_closed(self) -> bool:
@@ -61,6 +63,17 @@ class UdpFlow(asyncio.DatagramProtocol):
         """One datagram."""
         peer, source = _sender(addr)
         self._owner.on_data(data, self, peer, source)
+        if self.is_behind:
+            self.fell_behind()
+
+    def fell_behind(self) -> None:
+        """Nothing was read for a long time: what waits in the socket now is old, until it is empty once."""
+        self.is_behind = self._transport is not None and self._has_more(self._transport.get_extra_info("socket"))
+
+    def _has_more(self, bound: socket.socket) -> bool:
+        waiting = select.poll()
+        waiting.register(bound.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def error_received(self, exc: Exception) -> None:
         """Somebody's port is closed (ICMP). Which of our messages it was is not said, so timers find out."""
@@ -89,6 +102,7 @@ class StreamFlow(asyncio.Protocol):
     """One connection, TCP or TLS, opened by either side."""
 
     is_reliable = True
+    is_behind = False
 
     def __init__(self, owner: Owner, transport: Transport, *, opened_by_us: bool) -> None:
         self._owner = owner
@@ -121,6 +135,8 @@ class StreamFlow(asyncio.Protocol):
         if not self._is_known:
             self._transport.abort()
             return
+        unacknowledged = round(1000 * self._owner.limits.unacknowledged_seconds)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unacknowledged)
         self._look_again(self._loop.time())
 
     def data_received(self, data: bytes) -> None:
