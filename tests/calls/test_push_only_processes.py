@@ -30,7 +30,7 @@ async def one(store: Store, clock: ManualClock) -> AsyncIterator[Waking]:
     made = await with_apps(process(store, clock))
     await made.subscriber()
     yield made
-    made.push_only.close()
+    await made.push_only.close()
     await made.room.calls.close()
     await made.wake_ups.close()
 
@@ -155,7 +155,7 @@ async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Wakin
     missed = await one.push_only.create(PROXY, asked())
     came = await one.push_only.create(PROXY, asked(call_id="call-2"))
     await one.pushed()
-    one.push_only.close()
+    await one.push_only.close()
     await two.push_only.registered(PROXY, came.row.id)
     one.clock.advance(51)
     async with running(two.room.outbox):
@@ -165,6 +165,45 @@ async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Wakin
     assert [row.outcome for row in rows] == ["TIMEOUT", "DEFLECTED"]
     assert two.room.fcm.got[0].content.extras == {"reason": "missed"}
     assert two.room.fcm.got[0].content.push_id == missed.pushes[0].push_id
+
+
+@pytest.mark.parametrize("who", ["one", "two"])
+async def test_a_wake_up_that_has_timed_out_stays_so(one: Waking, two: Waking, who: str) -> None:
+    """A proxy that waits as long as the wake-up says that the call is over in the same moment."""
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    async with asyncio.timeout(30):
+        while one.wake_ups.count:  # noqa: ASYNC110 - in the very turn of the loop
+            await asyncio.sleep(0)
+    told = {"one": one, "two": two}[who]
+    ended = await told.push_only.end(PROXY, made.row.id, "answered_elsewhere", None)
+    assert (ended.row.outcome, (await one.row(made.row.id)).outcome) == ("TIMEOUT", "TIMEOUT")
+    await one.pushed()
+    assert [push.content.extras for push in one.room.fcm.got[1:]] == [{"reason": "missed"}]
+    assert [event.outcome for event in (*one.heard, *two.heard) if event.change == "ENDED"] == ["TIMEOUT"]
+
+
+async def test_a_wake_up_that_was_ended_does_not_time_out(one: Waking) -> None:
+    """Its time is over while the store is about to answer."""
+    made_at = asyncio.get_running_loop().time()
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    is_stored, goes_on = asyncio.Event(), asyncio.Event()
+    one.push_only._store = cast("Store", _HeldUp(one.store, is_stored, goes_on))
+    ending = asyncio.create_task(one.push_only.end(PROXY, made.row.id, "answered_elsewhere", None))
+    await is_stored.wait()
+
+    loop = asyncio.get_running_loop()
+    is_time = asyncio.Event()
+    loop.call_at(made_at + 1.1, is_time.set)
+    await is_time.wait()
+    goes_on.set()
+    assert (await ending).row.outcome == "ANSWERED_ELSEWHERE"
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    assert [push.content.extras for push in one.room.fcm.got[1:]] == [{"reason": "answered_elsewhere"}]
 
 
 async def test_asked_again_after_a_restart_nothing_is_pushed_twice(one: Waking, two: Waking) -> None:

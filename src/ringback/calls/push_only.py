@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from ringback.calls import queries
+from ringback.calls.ending import end_in_time
 from ringback.calls.model import CallPush, CallRow, NewCall, Outcome, Reach
 from ringback.calls.recording import changed_channel, event_of, holder_channel
-from ringback.errors import StoreUnavailable, SubscriberNotFound, WakeupNotFound
+from ringback.errors import RingbackError, StoreUnavailable, SubscriberNotFound, WakeupNotFound
 
 if TYPE_CHECKING:
     from ringback.calls.ending import Ending
@@ -38,6 +39,8 @@ _POLL_SECONDS = 2.0
 _TURN_PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 """Seconds between two looks whether another process has stored the same call by now. In between no connection is held:
 a process that is stuck with a call may be asked for it again and again."""
+_TIME_OUT_SECONDS = 3.0
+"""The store may take so long to say whether a wake-up has ended otherwise, before its phones are told it was missed."""
 _HELD_UP_MS = 200
 """So long after it was asked for, a wake-up may have been asked for again elsewhere, and ended there."""
 
@@ -101,6 +104,7 @@ class PushOnly:
         self._audit = audit
         self._wake_seconds = wake_seconds
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timing_out: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._stops = False
 
@@ -171,7 +175,11 @@ class PushOnly:
 
     async def end(self, principal: Principal, wakeup_id: str, reason: Reason, answered_by: str | None) -> Wakeup:
         """The proxy's call is over; one that has ended stays as it is. Raises WakeupNotFound."""
+        if wakeup_id in self._timing_out:  # its row says in a moment how it has ended
+            await asyncio.wait([self._timing_out[wakeup_id]])
         live = self._wake_ups.find(wakeup_id)
+        had_time = wakeup_id in self._timers
+        self._drop_timer(wakeup_id)
         try:
             how = _End(reason, answered_by, is_held=live is not None)
             found = _with_pushes(await self._store.write(self._end, principal, wakeup_id, how), live)
@@ -179,16 +187,23 @@ class PushOnly:
             if live is None:
                 raise
             found = _wakeup_of(live)  # its row is on the way
-        if live is not None:
+        except BaseException:
+            if live is not None and had_time:
+                self._start_timer(live)
+            raise
+        if live is not None and found.row.outcome in {None, ENDS[reason]}:
             live.cancel(ENDS[reason], reason, answered_by)
-            self._stop_timer(wakeup_id)
+        elif live is not None:
+            live.ended_elsewhere(Outcome(found.row.outcome or Outcome.LOST), found.row.reason or "")
         return found
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The process stops: what waits here is ended by the job of another process, or later."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._timing_out:
+            await asyncio.wait(list(self._timing_out.values()))
 
     async def _store_first(self, principal: Principal, row: CallRow) -> Wakeup | None:
         """Stores the wake-up; or returns the one that there is of this call."""
@@ -222,21 +237,36 @@ class PushOnly:
         elif not live.push():
             live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
         else:
-            loop = asyncio.get_running_loop()
-            self._timers[live.id] = loop.call_later(live.new.ring_seconds, self._time_out, live)
-            live.on_cancelled = lambda _: self._stop_timer(live.id)
+            self._start_timer(live)
+            live.on_cancelled = lambda _: self._drop_timer(live.id)
 
-    def _time_out(self, live: LiveCall) -> None:
-        self._timers.pop(live.id, None)
-        if live.registered_at is None:
-            live.end(Outcome.TIMEOUT, reason="no phone came in time")
-        else:
-            live.end(Outcome.DEFLECTED)
+    def _start_timer(self, live: LiveCall) -> None:
+        left = (live.deadline_at - self._clock.now_ms()) / 1000
+        self._timers[live.id] = asyncio.get_running_loop().call_later(max(0.0, left), self._time_out, live)
 
-    def _stop_timer(self, wakeup_id: str) -> None:
+    def _drop_timer(self, wakeup_id: str) -> None:
         timer = self._timers.pop(wakeup_id, None)
         if timer is not None:
             timer.cancel()
+
+    def _time_out(self, live: LiveCall) -> None:
+        del self._timers[live.id]
+        task = asyncio.get_running_loop().create_task(self._end_in_time(live), name="a wake-up times out")
+        self._timing_out[live.id] = task
+        task.add_done_callback(lambda _: self._timing_out.pop(live.id, None))
+
+    async def _end_in_time(self, live: LiveCall) -> None:
+        """The row first: another process may be ending it in this moment, and phones are told one thing only."""
+        try:
+            async with asyncio.timeout(_TIME_OUT_SECONDS):
+                row = await self._store.write(self._over, live.id)
+        except (RingbackError, TimeoutError):
+            row = None
+        if row is None:
+            outcome, reason = end_in_time(live.registered_at)
+            live.end(outcome, reason=reason)
+        else:
+            live.ended_elsewhere(Outcome(row.outcome or Outcome.LOST), row.reason or "")
 
     # units ------------------------------------------------------------------------------------------------------------
 
@@ -283,6 +313,15 @@ class PushOnly:
         )
         await self._record(tx, principal, "end", row, {"reason": how.reason})
         return Wakeup(row, found.pushes)
+
+    async def _over(self, tx: Tx, wakeup_id: str) -> CallRow | None:
+        """Its time is over; returns it as it was ended elsewhere before."""
+        row = (await self._read(tx, wakeup_id)).row
+        if row.status == "ENDED":
+            return row
+        outcome, reason = end_in_time(row.registered_at)
+        await self._ending.end(tx, row, outcome, reason, tell=False)
+        return None
 
     async def _record(self, tx: Tx, principal: Principal, what: str, row: CallRow, details: dict[str, str]) -> None:
         await self._audit.record(
