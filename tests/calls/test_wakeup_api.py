@@ -186,9 +186,16 @@ async def test_nobody_is_woken(
     await proxy.subscriber("eva", preferences, disabled=disabled)
     made = await proxy.wake(callee="eva@example.org")
     assert made.status == 201
-    ended = await proxy.ask("GET", f"{made.body['wakeupId']}?waitSeconds=10")
-    assert (ended.body["state"], ended.body["outcome"], ended.body["reason"]) == ("ENDED", outcome, reason)
-    assert ended.body["pushes"] == []
+    seen = await proxy.ask("GET", made.body["wakeupId"])
+    again = await proxy.wake(callee="eva@example.org")
+    ended = await proxy.ask("DELETE", made.body["wakeupId"])
+    await proxy.settled()
+    shown = await proxy.call(made.body["wakeupId"])
+    for told in (made, seen, again, ended):
+        assert (told.body["state"], told.body["pushes"]) == ("ENDED", [])
+    for told in (made, seen, again, ended, shown):
+        assert (told.body["outcome"], told.body["reason"]) == (outcome, reason)
+    assert [step["step"] for step in shown.body["trace"]][-1] == "ended"
 
 
 async def test_an_unknown_callee_is_refused_and_on_record(proxy: Proxy) -> None:

@@ -128,10 +128,13 @@ class PushOnly:
             )
         )
         live.note("asked", by=principal.name)
-        before = await self._store_first(principal, live.row()) or await self._ended_meanwhile(live)
+        _end_at_once(live, reach)
+        before = await self._store_first(principal, live.row())
+        if before is None and live.outcome is None:
+            before = await self._ended_meanwhile(live)
         if before is None:
             self._wake_ups.adopt(live)
-            self._go(live, reach)
+            self._push(live)
         if reach is None:
             raise SubscriberNotFound
         return _wakeup_of(live) if before is None else _with_pushes(before, self._wake_ups.find(before.row.id))
@@ -222,21 +225,9 @@ class PushOnly:
             return found if found.state == "ENDED" else None
         return None
 
-    def _go(self, live: LiveCall, reach: Reach | None) -> None:
-        """Pushes, or says why not."""
-        if reach is None:
-            live.end(Outcome.UNKNOWN_CALLEE, reason="there is no such subscriber")
-            return
-        callee = reach.callee
-        level = callee.decided_by.get("mobile_push_enable", "built in")
-        live.note("preference", mobile_push_enable=callee.mobile_push_enable, decided_by=level)
-        if callee.disabled:
-            live.end(Outcome.NOT_ENABLED, reason="the subscriber is disabled")
-        elif callee.mobile_push_enable == "never":
-            live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
-        elif not live.push():
-            live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
-        else:
+    def _push(self, live: LiveCall) -> None:
+        if live.outcome is None:
+            live.push()
             self._start_timer(live)
             live.on_cancelled = lambda _: self._drop_timer(live.id)
 
@@ -280,6 +271,8 @@ class PushOnly:
             raise _BeingStored
         await tx.all_for(queries.insert_calls, [row])
         await self._events.publish(tx, event_of(row, "STARTED"))
+        if row.status == "ENDED":
+            await self._events.publish(tx, event_of(row, "ENDED"))
         await self._record(tx, principal, "create", row, {})
         return None
 
@@ -333,6 +326,22 @@ class PushOnly:
             user_id=row.user_id,
             details={"callId": row.call_id, "callee": row.callee, **details},
         )
+
+
+def _end_at_once(live: LiveCall, reach: Reach | None) -> None:
+    """Where nobody is to be woken, or nobody can, the wake-up has ended before it is known to anybody."""
+    if reach is None:
+        live.end(Outcome.UNKNOWN_CALLEE, reason="there is no such subscriber")
+        return
+    callee = reach.callee
+    level = callee.decided_by.get("mobile_push_enable", "built in")
+    live.note("preference", mobile_push_enable=callee.mobile_push_enable, decided_by=level)
+    if callee.disabled:
+        live.end(Outcome.NOT_ENABLED, reason="the subscriber is disabled")
+    elif callee.mobile_push_enable == "never":
+        live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
+    elif not reach.targets:
+        live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
 
 
 def _with_pushes(found: Wakeup, live: LiveCall | None) -> Wakeup:
