@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from ringback.calls import Outcome
-from ringback.calls.push_only import Asked
+from ringback.calls.push_only import Asked, Reason
 from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
@@ -250,16 +250,33 @@ class _HeldUp:
         return result
 
 
-async def test_phones_are_told_by_who_pushed_when_nobody_else_knew_of_the_pushes(one: Waking, two: Waking) -> None:
+@pytest.mark.parametrize("reason", ["answered", "cancelled"])
+async def test_whoever_is_told_at_once_waits_until_it_knows_of_the_pushes(
+    one: Waking, two: Waking, reason: str
+) -> None:
+    await one.token("fcm")
+    await one.token("fcm", registration_id="r2")
+    made = await one.push_only.create(PROXY, asked())
+    took = made.pushes[0].push_id
+    answered_by = took if reason == "answered" else None
+    async with running(two.room.outbox):
+        ended = await two.push_only.end(PROXY, made.row.id, cast("Reason", reason), answered_by)
+        expected = {push.push_id for push in made.pushes} - {answered_by}
+        await until(lambda: _told(two, len(expected)))
+    await one.pushed()
+    assert {push.push_id for push in ended.pushes} == {push.push_id for push in made.pushes}
+    assert {push.content.push_id for push in two.room.fcm.got} == expected
+    assert len(one.room.fcm.got) == 2
+    assert [(event.pushes, event.pushed_at) for event in two.heard] == [(2, made.row.started_at)]
+
+
+async def test_what_is_told_of_a_call_that_is_ended_at_once(one: Waking) -> None:
     await one.token("fcm")
     made = await one.push_only.create(PROXY, asked())
-    # At once: what was pushed is not stored yet.
-    await two.push_only.end(PROXY, made.row.id, "cancelled", None)
-    await until(lambda: _is_over(one))
-    await one.pushed()
-    await one.pushed()
-    assert [push.content.purpose for push in one.room.fcm.got] == ["call", "call_cancelled"]
-    assert two.room.fcm.got == []
+    await one.push_only.end(PROXY, made.row.id, "cancelled", None)
+    assert [(event.change, event.pushes, event.pushed_at) for event in one.heard] == [
+        ("STARTED", 0, None), ("ENDED", 1, made.row.started_at),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

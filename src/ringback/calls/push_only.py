@@ -39,6 +39,8 @@ _POLL_SECONDS = 2.0
 _TURN_PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 """Seconds between two looks whether another process has stored the same call by now. In between no connection is held:
 a process that is stuck with a call may be asked for it again and again."""
+_PUSHED_WITHIN_MS = 2000
+"""So long after it was asked for, a wake-up without pushes is not given up: its process stores them in a moment."""
 _TIME_OUT_SECONDS = 3.0
 """The store may take so long to say whether a wake-up has ended otherwise, before its phones are told it was missed."""
 _HELD_UP_MS = 200
@@ -70,12 +72,21 @@ class Wakeup(msgspec.Struct, frozen=True):
         return "WAITING" if self.row.registered_at is None else "REGISTERED"
 
 
-class _End(msgspec.Struct, frozen=True):
-    """How a wake-up ends. `is_held`: this process holds it, and tells the phones itself."""
+class _End(msgspec.Struct, frozen=True, kw_only=True):
+    """How a wake-up ends.
+
+    `held`: its row as this process knows it, which holds it and tells the phones itself. `waits`: not before another
+    process, which has just pushed it, has stored whom to tell.
+    """
 
     reason: Reason
     answered_by: str | None
-    is_held: bool
+    held: CallRow | None
+    waits: bool = True
+
+
+class _BeingPushed(Exception):
+    """Another process is about to store what it has pushed."""
 
 
 class _BeingStored(Exception):
@@ -184,8 +195,8 @@ class PushOnly:
         had_time = wakeup_id in self._timers
         self._drop_timer(wakeup_id)
         try:
-            how = _End(reason, answered_by, is_held=live is not None)
-            found = _with_pushes(await self._store.write(self._end, principal, wakeup_id, how), live)
+            how = _End(reason=reason, answered_by=answered_by, held=None if live is None else live.row())
+            found = _with_pushes(await self._end_when_pushed(principal, wakeup_id, how), live)
         except WakeupNotFound:
             if live is None:
                 raise
@@ -215,6 +226,14 @@ class PushOnly:
                 return await self._store.write(self._claim, principal, row)
             await asyncio.sleep(pause)
         raise StoreUnavailable("Another process is about to store this call, and is stuck. Try again in a moment.")
+
+    async def _end_when_pushed(self, principal: Principal, wakeup_id: str, how: _End) -> Wakeup:
+        """Ends it in the store, a moment later where its pushes are on their way there."""
+        for pause in _TURN_PAUSES:
+            with contextlib.suppress(_BeingPushed):
+                return await self._store.write(self._end, principal, wakeup_id, how)
+            await asyncio.sleep(pause)
+        return await self._store.write(self._end, principal, wakeup_id, msgspec.structs.replace(how, waits=False))
 
     async def _ended_meanwhile(self, live: LiveCall) -> Wakeup | None:
         """The wake-up as it is, when it has ended before this process came to push it."""
@@ -298,14 +317,22 @@ class PushOnly:
 
     async def _end(self, tx: Tx, principal: Principal, wakeup_id: str, how: _End) -> Wakeup:
         found = await self._read(tx, wakeup_id)
-        if found.row.status == "ENDED":
+        row = found.row
+        if row.status == "ENDED":
             return found
-        outcome = ENDS[how.reason]
+        if how.held is not None:
+            row = msgspec.structs.replace(row, pushes=how.held.pushes, pushed_at=how.held.pushed_at)
+        elif how.waits and self._is_being_pushed(row):
+            raise _BeingPushed
         row = await self._ending.end(
-            tx, found.row, outcome, how.reason, tell=not how.is_held, answered_by=how.answered_by
+            tx, row, ENDS[how.reason], how.reason, tell=how.held is None, answered_by=how.answered_by
         )
         await self._record(tx, principal, "end", row, {"reason": how.reason})
         return Wakeup(row, found.pushes)
+
+    def _is_being_pushed(self, row: CallRow) -> bool:
+        is_new = self._clock.now_ms() - row.started_at < _PUSHED_WITHIN_MS
+        return is_new and row.mode == "push-only" and row.pushed_at is None
 
     async def _over(self, tx: Tx, wakeup_id: str) -> CallRow | None:
         """Its time is over; returns it as it was ended elsewhere before."""
