@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from ringback.calls import Outcome
-from ringback.calls.push_only import Asked, Reason
+from ringback.calls.push_only import Asked, Reason, _End
 from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
@@ -148,6 +148,40 @@ async def test_a_registration_that_another_process_was_told_of_counts(one: Wakin
     assert (seen.state, again.row.registered_at) == ("REGISTERED", seen.row.registered_at)
     ended = await two.push_only.get(made.row.id, "REGISTERED", 20)
     assert (ended.row.outcome, ended.row.registered_at) == ("DEFLECTED", made.row.started_at + 400)
+
+
+async def test_a_registration_that_this_process_has_not_heard_of_counts_when_the_time_is_over(
+    one: Waking, two: Waking
+) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    for stop in one.recorder._listening:
+        stop()
+    await two.push_only.registered(PROXY, made.row.id)
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    row = await one.row(made.row.id)
+    assert (row.outcome, one.steps(row)) == ("DEFLECTED", ["asked", "preference", "pushed", "registered"])
+    assert len(one.room.fcm.got) == 1
+
+
+async def test_a_registration_and_the_end_that_are_heard_of_together_are_both_on_record(
+    one: Waking, two: Waking
+) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    await one.pushed()
+
+    async def both(tx: Tx) -> None:
+        await two.push_only._register(tx, PROXY, made.row.id)
+        await two.push_only._end(tx, PROXY, made.row.id, _End(reason="answered", answered_by=None, held=None))
+
+    await two.store.write(both)
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    row = await one.row(made.row.id)
+    assert (row.outcome, one.steps(row)) == ("ANSWERED", ["asked", "preference", "pushed", "registered"])
 
 
 async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Waking) -> None:

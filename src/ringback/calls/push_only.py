@@ -183,8 +183,8 @@ class PushOnly:
         """The proxy has seen a phone of the callee register. Raises WakeupNotFound."""
         found = await self._store.write(self._register, principal, wakeup_id)
         live = self._wake_ups.find(wakeup_id)
-        if live is not None and live.registered_at is None:
-            live.registered()
+        if live is not None:
+            _hear_of_registration(live, found.row)
         return _with_pushes(found, live)
 
     async def end(self, principal: Principal, wakeup_id: str, reason: Reason, answered_by: str | None) -> Wakeup:
@@ -205,9 +205,12 @@ class PushOnly:
             if live is not None and had_time:
                 self._start_timer(live)
             raise
-        if live is not None and found.row.outcome in {None, ENDS[reason]}:
+        if live is None:
+            return found
+        _hear_of_registration(live, found.row)
+        if found.row.outcome in {None, ENDS[reason]}:
             live.cancel(ENDS[reason], reason, answered_by)
-        elif live is not None:
+        else:
             live.ended_elsewhere(Outcome(found.row.outcome or Outcome.LOST), found.row.reason or "")
         return found
 
@@ -269,14 +272,17 @@ class PushOnly:
         """The row first: another process may be ending it in this moment, and phones are told one thing only."""
         try:
             async with asyncio.timeout(_TIME_OUT_SECONDS):
-                row = await self._store.write(self._over, live.id)
+                row, is_ours = await self._store.write(self._over, live.id)
         except (RingbackError, TimeoutError):
-            row = None
-        if row is None:
             outcome, reason = end_in_time(live.registered_at)
             live.end(outcome, reason=reason)
+            return
+        _hear_of_registration(live, row)
+        outcome, reason = Outcome(row.outcome or Outcome.LOST), row.reason or ""
+        if is_ours:
+            live.end(outcome, reason=reason)
         else:
-            live.ended_elsewhere(Outcome(row.outcome or Outcome.LOST), row.reason or "")
+            live.ended_elsewhere(outcome, reason)
 
     # units ------------------------------------------------------------------------------------------------------------
 
@@ -334,14 +340,13 @@ class PushOnly:
         is_new = self._clock.now_ms() - row.started_at < _PUSHED_WITHIN_MS
         return is_new and row.mode == "push-only" and row.pushed_at is None
 
-    async def _over(self, tx: Tx, wakeup_id: str) -> CallRow | None:
-        """Its time is over; returns it as it was ended elsewhere before."""
+    async def _over(self, tx: Tx, wakeup_id: str) -> tuple[CallRow, bool]:
+        """Its time is over; returns how it has ended, and whether it is this that ended it."""
         row = (await self._read(tx, wakeup_id)).row
         if row.status == "ENDED":
-            return row
+            return row, False
         outcome, reason = end_in_time(row.registered_at)
-        await self._ending.end(tx, row, outcome, reason, tell=False)
-        return None
+        return await self._ending.end(tx, row, outcome, reason, tell=False), True
 
     async def _record(self, tx: Tx, principal: Principal, what: str, row: CallRow, details: dict[str, str]) -> None:
         await self._audit.record(
@@ -369,6 +374,12 @@ def _end_at_once(live: LiveCall, reach: Reach | None) -> None:
         live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
     elif not reach.targets:
         live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
+
+
+def _hear_of_registration(live: LiveCall, row: CallRow) -> None:
+    """Whichever process was told of it."""
+    if row.registered_at is not None and live.registered_at is None:
+        live.registered()
 
 
 def _with_pushes(found: Wakeup, live: LiveCall | None) -> Wakeup:
