@@ -63,7 +63,7 @@ class CallParts:
 
     async def close(self) -> None:
         """Ends what waits and writes what is not written yet."""
-        self.push_only.close()
+        await self.push_only.close()
         await self.wake_ups.close()
 
 

@@ -130,6 +130,45 @@ def test_an_application_server_that_is_no_address_is_refused(wrong: tuple[str, .
         render_kamailio_servers(KamailioPlan(**{**BASE, "application_servers": wrong}))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"application_servers": ("192.0.2.1:5070;transport=tls",)}, "--tls-listen"),
+        ({"application_servers": ("[2001:db8::1]:5070",)}, "no address of IPv6"),
+        ({"application_servers": ("192.0.2.1:5070",), "listen": ("[::]:5060",)}, "no address of IPv4"),
+        (
+            {
+                "application_servers": ("192.0.2.1:5070;transport=tls",),
+                "tls": KamailioTls("[::1]:5061", "/cert.pem", "/key.pem"),
+            },
+            "no address of IPv4",
+        ),
+        ({"application_servers": ("0.0.0.0:5070",)}, "--application-server"),
+        ({"application_servers": ("[::]:5070",), "listen": ("[::]:5060",)}, "--application-server"),
+    ],
+)
+def test_an_application_server_that_kamailio_cannot_reach_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(StartRefused, match=said):
+        render_kamailio_servers(KamailioPlan(**{**BASE, **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"application_servers": ("as.example.com:5070",), "listen": ("[::1]:5060",)},
+        {"application_servers": ("[2001:db8::1]:5070", "192.0.2.1:5070"), "listen": ("0.0.0.0:5060", "[::]:5060")},
+        {"application_servers": ("192.0.2.1:5070",), "listen": ("sip.example.com:5060",)},
+        {
+            "application_servers": ("192.0.2.1:5070;transport=tls",),
+            "tls": KamailioTls("0.0.0.0:5061", "/cert.pem", "/key.pem"),
+        },
+    ],
+)
+def test_an_application_server_that_kamailio_can_reach_is_written(changes: dict[str, Any]) -> None:
+    plan = KamailioPlan(**{**BASE, **changes})
+    assert all(f"sip:{server} 0" in render_kamailio_servers(plan) for server in plan.application_servers)
+
+
 def test_passwords_are_on_marked_lines_only_and_that_of_the_subscription_is_not_there_at_all() -> None:
     plan = KamailioPlan(**BASE, subscriber="ringback", subscriber_password="in-the-clear")
     text = render_kamailio(plan)
@@ -196,11 +235,11 @@ def test_the_command_writes_both_files_for_their_owner_alone(tmp_path: Path, cre
 def test_the_command_prints_to_a_terminal_what_it_would_write(tmp_path: Path, credential_file: str) -> None:
     done = run(
         tmp_path, "--domain", "example.com", "--credential-file", credential_file,
-        "--application-server", "192.0.2.1:5070", "--application-server", "192.0.2.2:5070;transport=tls",
+        "--application-server", "192.0.2.1:5070", "--application-server", "192.0.2.2:5070;transport=tcp",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("#!KAMAILIO\n")
-    assert "#   1 sip:192.0.2.2:5070;transport=tls 0\n" in done.stdout
+    assert "#   1 sip:192.0.2.2:5070;transport=tcp 0\n" in done.stdout
     assert "listen=udp:0.0.0.0:5060" in done.stdout
 
 

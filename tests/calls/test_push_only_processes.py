@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from ringback.calls import Outcome
-from ringback.calls.push_only import Asked
+from ringback.calls.push_only import Asked, Reason, _End
 from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
 from ringback.clock import ManualClock
@@ -30,7 +30,7 @@ async def one(store: Store, clock: ManualClock) -> AsyncIterator[Waking]:
     made = await with_apps(process(store, clock))
     await made.subscriber()
     yield made
-    made.push_only.close()
+    await made.push_only.close()
     await made.room.calls.close()
     await made.wake_ups.close()
 
@@ -150,12 +150,46 @@ async def test_a_registration_that_another_process_was_told_of_counts(one: Wakin
     assert (ended.row.outcome, ended.row.registered_at) == ("DEFLECTED", made.row.started_at + 400)
 
 
+async def test_a_registration_that_this_process_has_not_heard_of_counts_when_the_time_is_over(
+    one: Waking, two: Waking
+) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    for stop in one.recorder._listening:
+        stop()
+    await two.push_only.registered(PROXY, made.row.id)
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    row = await one.row(made.row.id)
+    assert (row.outcome, one.steps(row)) == ("DEFLECTED", ["asked", "preference", "pushed", "registered"])
+    assert len(one.room.fcm.got) == 1
+
+
+async def test_a_registration_and_the_end_that_are_heard_of_together_are_both_on_record(
+    one: Waking, two: Waking
+) -> None:
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked())
+    await one.pushed()
+
+    async def both(tx: Tx) -> None:
+        await two.push_only._register(tx, PROXY, made.row.id)
+        await two.push_only._end(tx, PROXY, made.row.id, _End(reason="answered", answered_by=None, held=None))
+
+    await two.store.write(both)
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    row = await one.row(made.row.id)
+    assert (row.outcome, one.steps(row)) == ("ANSWERED", ["asked", "preference", "pushed", "registered"])
+
+
 async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Waking) -> None:
     await one.token("fcm")
     missed = await one.push_only.create(PROXY, asked())
     came = await one.push_only.create(PROXY, asked(call_id="call-2"))
     await one.pushed()
-    one.push_only.close()
+    await one.push_only.close()
     await two.push_only.registered(PROXY, came.row.id)
     one.clock.advance(51)
     async with running(two.room.outbox):
@@ -165,6 +199,45 @@ async def test_a_wake_up_whose_process_died_ends_in_time(one: Waking, two: Wakin
     assert [row.outcome for row in rows] == ["TIMEOUT", "DEFLECTED"]
     assert two.room.fcm.got[0].content.extras == {"reason": "missed"}
     assert two.room.fcm.got[0].content.push_id == missed.pushes[0].push_id
+
+
+@pytest.mark.parametrize("who", ["one", "two"])
+async def test_a_wake_up_that_has_timed_out_stays_so(one: Waking, two: Waking, who: str) -> None:
+    """A proxy that waits as long as the wake-up says that the call is over in the same moment."""
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    async with asyncio.timeout(30):
+        while one.wake_ups.count:  # noqa: ASYNC110 - in the very turn of the loop
+            await asyncio.sleep(0)
+    told = {"one": one, "two": two}[who]
+    ended = await told.push_only.end(PROXY, made.row.id, "answered_elsewhere", None)
+    assert (ended.row.outcome, (await one.row(made.row.id)).outcome) == ("TIMEOUT", "TIMEOUT")
+    await one.pushed()
+    assert [push.content.extras for push in one.room.fcm.got[1:]] == [{"reason": "missed"}]
+    assert [event.outcome for event in (*one.heard, *two.heard) if event.change == "ENDED"] == ["TIMEOUT"]
+
+
+async def test_a_wake_up_that_was_ended_does_not_time_out(one: Waking) -> None:
+    """Its time is over while the store is about to answer."""
+    made_at = asyncio.get_running_loop().time()
+    await one.token("fcm")
+    made = await one.push_only.create(PROXY, asked(seconds=1))
+    await one.pushed()
+    is_stored, goes_on = asyncio.Event(), asyncio.Event()
+    one.push_only._store = cast("Store", _HeldUp(one.store, is_stored, goes_on))
+    ending = asyncio.create_task(one.push_only.end(PROXY, made.row.id, "answered_elsewhere", None))
+    await is_stored.wait()
+
+    loop = asyncio.get_running_loop()
+    is_time = asyncio.Event()
+    loop.call_at(made_at + 1.1, is_time.set)
+    await is_time.wait()
+    goes_on.set()
+    assert (await ending).row.outcome == "ANSWERED_ELSEWHERE"
+    await until(lambda: _is_over(one))
+    await one.pushed()
+    assert [push.content.extras for push in one.room.fcm.got[1:]] == [{"reason": "answered_elsewhere"}]
 
 
 async def test_asked_again_after_a_restart_nothing_is_pushed_twice(one: Waking, two: Waking) -> None:
@@ -211,16 +284,33 @@ class _HeldUp:
         return result
 
 
-async def test_phones_are_told_by_who_pushed_when_nobody_else_knew_of_the_pushes(one: Waking, two: Waking) -> None:
+@pytest.mark.parametrize("reason", ["answered", "cancelled"])
+async def test_whoever_is_told_at_once_waits_until_it_knows_of_the_pushes(
+    one: Waking, two: Waking, reason: str
+) -> None:
+    await one.token("fcm")
+    await one.token("fcm", registration_id="r2")
+    made = await one.push_only.create(PROXY, asked())
+    took = made.pushes[0].push_id
+    answered_by = took if reason == "answered" else None
+    async with running(two.room.outbox):
+        ended = await two.push_only.end(PROXY, made.row.id, cast("Reason", reason), answered_by)
+        expected = {push.push_id for push in made.pushes} - {answered_by}
+        await until(lambda: _told(two, len(expected)))
+    await one.pushed()
+    assert {push.push_id for push in ended.pushes} == {push.push_id for push in made.pushes}
+    assert {push.content.push_id for push in two.room.fcm.got} == expected
+    assert len(one.room.fcm.got) == 2
+    assert [(event.pushes, event.pushed_at) for event in two.heard] == [(2, made.row.started_at)]
+
+
+async def test_what_is_told_of_a_call_that_is_ended_at_once(one: Waking) -> None:
     await one.token("fcm")
     made = await one.push_only.create(PROXY, asked())
-    # At once: what was pushed is not stored yet.
-    await two.push_only.end(PROXY, made.row.id, "cancelled", None)
-    await until(lambda: _is_over(one))
-    await one.pushed()
-    await one.pushed()
-    assert [push.content.purpose for push in one.room.fcm.got] == ["call", "call_cancelled"]
-    assert two.room.fcm.got == []
+    await one.push_only.end(PROXY, made.row.id, "cancelled", None)
+    assert [(event.change, event.pushes, event.pushed_at) for event in one.heard] == [
+        ("STARTED", 0, None), ("ENDED", 1, made.row.started_at),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

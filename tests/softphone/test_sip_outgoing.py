@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from ringback.sip import Timers
+from ringback.softphone.errors import SipServerUnreachable
 from ringback.softphone.sip_account import SipAccount
 from ringback.softphone.sip_phone import SipPhone
 from ringback.softphone.waking import make_call, tell_of
 from tests.calls.peer import Peer, write
+from tests.calls.ports import free_port
 from tests.calls.scene import until
 from tests.calls.sipp import sipp
 from tests.softphone.sip_answers import accept, answer, media_address, sdp
@@ -241,6 +243,24 @@ async def test_a_server_that_says_nothing(server: Peer) -> None:
         call = await phone.call("bob@example.org")
         await call.over()
         assert (call.end, call.status) == ("failed", 408)
+        assert call.reason == f"The SIP server at {phone.server} does not answer. Check --server and that it runs."
+
+
+async def test_a_server_that_is_not_there() -> None:
+    place = f"127.0.0.1:{free_port()}"
+    account = SipAccount(uri="sip:alice@example.org", server=f"{place};transport=tcp")
+    async with SipPhone(account) as phone:
+        call = await phone.call("bob@example.org")
+        await call.over()
+        assert call.reason.startswith(f"The SIP server at tcp:{place} cannot be reached. ")
+        assert call.reason.endswith("Check --server and that it runs.")
+
+
+async def test_a_server_whose_name_nobody_knows() -> None:
+    account = SipAccount(uri="sip:alice@example.org", server="no-such-host.invalid")
+    with pytest.raises(SipServerUnreachable, match=r"no-such-host\.invalid:5060 is not known\. Check --server\."):
+        async with SipPhone(account):
+            pass
 
 
 async def test_the_other_side_hangs_up(server: Peer, phone: SipPhone) -> None:

@@ -108,7 +108,12 @@ def _end_of(row: CallRow) -> tuple[Outcome, str]:
     """How a call ended that is overdue; what is pushed for others goes on without us."""
     if row.mode != "push-only":
         return Outcome.LOST, _DIED
-    return (Outcome.TIMEOUT, _TIMED_OUT) if row.registered_at is None else (Outcome.DEFLECTED, "")
+    return end_in_time(row.registered_at)
+
+
+def end_in_time(registered_at: int | None) -> tuple[Outcome, str]:
+    """How a wake-up of a proxy that suspends calls ends when its time is over, and why."""
+    return (Outcome.TIMEOUT, _TIMED_OUT) if registered_at is None else (Outcome.DEFLECTED, "")
 
 
 def _told_at(pushed: CallPush, tokens: Iterable[PushToken]) -> PushToken | None:

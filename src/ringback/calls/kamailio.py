@@ -96,11 +96,40 @@ def render_kamailio_servers(plan: KamailioPlan) -> str:
     if not plan.application_servers:
         raise StartRefused("There is no application server: name one, or set RINGBACK_SIP_LISTEN.")
     servers = [_checked(_SERVER, server, "HOST:PORT[;transport=tcp|tls]") for server in plan.application_servers]
+    for server in servers:
+        _check_way(plan, server)
     return "\n".join([
         "# The application servers. After a change:  kamcmd dispatcher.reload",
         *(f"1 sip:{server} 0" for server in servers),
         "",
     ])  # fmt: skip
+
+
+def _check_way(plan: KamailioPlan, server: str) -> None:
+    """Kamailio sends from where it listens: from an address of the same kind, and over TLS from its port of TLS."""
+    address, _, transport = server.partition(";transport=")
+    host = _ip_of(address)
+    if host is not None and host.is_unspecified:
+        raise StartRefused(
+            f"{address} is every address of a machine, and Kamailio calls one: give --application-server, or set"
+            " RINGBACK_SIP_ADVERTISE."
+        )
+    if transport == "tls" and plan.tls is None:
+        raise StartRefused(f"Kamailio connects to {server} from where it takes TLS itself: give --tls-listen.")
+    listening = plan.listen if plan.tls is None or transport != "tls" else (plan.tls.listen,)
+    ways = [_ip_of(one) for one in listening]
+    if host is not None and all(way is not None and way.version != host.version for way in ways):
+        raise StartRefused(
+            f"Kamailio listens on {', '.join(listening)}, no address of IPv{host.version}, so it cannot reach {server}."
+        )
+
+
+def _ip_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of HOST:PORT; None where it is a name."""
+    try:
+        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return None
 
 
 def kamailio_secret_lines(text: str) -> list[int]:

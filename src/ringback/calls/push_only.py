@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from ringback.calls import queries
+from ringback.calls.ending import end_in_time
 from ringback.calls.model import CallPush, CallRow, NewCall, Outcome, Reach
 from ringback.calls.recording import changed_channel, event_of, holder_channel
-from ringback.errors import StoreUnavailable, SubscriberNotFound, WakeupNotFound
+from ringback.errors import RingbackError, StoreUnavailable, SubscriberNotFound, WakeupNotFound
 
 if TYPE_CHECKING:
     from ringback.calls.ending import Ending
@@ -38,6 +39,10 @@ _POLL_SECONDS = 2.0
 _TURN_PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 """Seconds between two looks whether another process has stored the same call by now. In between no connection is held:
 a process that is stuck with a call may be asked for it again and again."""
+_PUSHED_WITHIN_MS = 2000
+"""So long after it was asked for, a wake-up without pushes is not given up: its process stores them in a moment."""
+_TIME_OUT_SECONDS = 3.0
+"""The store may take so long to say whether a wake-up has ended otherwise, before its phones are told it was missed."""
 _HELD_UP_MS = 200
 """So long after it was asked for, a wake-up may have been asked for again elsewhere, and ended there."""
 
@@ -67,12 +72,21 @@ class Wakeup(msgspec.Struct, frozen=True):
         return "WAITING" if self.row.registered_at is None else "REGISTERED"
 
 
-class _End(msgspec.Struct, frozen=True):
-    """How a wake-up ends. `is_held`: this process holds it, and tells the phones itself."""
+class _End(msgspec.Struct, frozen=True, kw_only=True):
+    """How a wake-up ends.
+
+    `held`: its row as this process knows it, which holds it and tells the phones itself. `waits`: not before another
+    process, which has just pushed it, has stored whom to tell.
+    """
 
     reason: Reason
     answered_by: str | None
-    is_held: bool
+    held: CallRow | None
+    waits: bool = True
+
+
+class _BeingPushed(Exception):
+    """Another process is about to store what it has pushed."""
 
 
 class _BeingStored(Exception):
@@ -101,6 +115,7 @@ class PushOnly:
         self._audit = audit
         self._wake_seconds = wake_seconds
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timing_out: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._stops = False
 
@@ -124,10 +139,13 @@ class PushOnly:
             )
         )
         live.note("asked", by=principal.name)
-        before = await self._store_first(principal, live.row()) or await self._ended_meanwhile(live)
+        _end_at_once(live, reach)
+        before = await self._store_first(principal, live.row())
+        if before is None and live.outcome is None:
+            before = await self._ended_meanwhile(live)
         if before is None:
             self._wake_ups.adopt(live)
-            self._go(live, reach)
+            self._push(live)
         if reach is None:
             raise SubscriberNotFound
         return _wakeup_of(live) if before is None else _with_pushes(before, self._wake_ups.find(before.row.id))
@@ -165,30 +183,44 @@ class PushOnly:
         """The proxy has seen a phone of the callee register. Raises WakeupNotFound."""
         found = await self._store.write(self._register, principal, wakeup_id)
         live = self._wake_ups.find(wakeup_id)
-        if live is not None and live.registered_at is None:
-            live.registered()
+        if live is not None:
+            _hear_of_registration(live, found.row)
         return _with_pushes(found, live)
 
     async def end(self, principal: Principal, wakeup_id: str, reason: Reason, answered_by: str | None) -> Wakeup:
         """The proxy's call is over; one that has ended stays as it is. Raises WakeupNotFound."""
+        if wakeup_id in self._timing_out:  # its row says in a moment how it has ended
+            await asyncio.wait([self._timing_out[wakeup_id]])
         live = self._wake_ups.find(wakeup_id)
+        had_time = wakeup_id in self._timers
+        self._drop_timer(wakeup_id)
         try:
-            how = _End(reason, answered_by, is_held=live is not None)
-            found = _with_pushes(await self._store.write(self._end, principal, wakeup_id, how), live)
+            how = _End(reason=reason, answered_by=answered_by, held=None if live is None else live.row())
+            found = _with_pushes(await self._end_when_pushed(principal, wakeup_id, how), live)
         except WakeupNotFound:
             if live is None:
                 raise
             found = _wakeup_of(live)  # its row is on the way
-        if live is not None:
+        except BaseException:
+            if live is not None and had_time:
+                self._start_timer(live)
+            raise
+        if live is None:
+            return found
+        _hear_of_registration(live, found.row)
+        if found.row.outcome in {None, ENDS[reason]}:
             live.cancel(ENDS[reason], reason, answered_by)
-            self._stop_timer(wakeup_id)
+        else:
+            live.ended_elsewhere(Outcome(found.row.outcome or Outcome.LOST), found.row.reason or "")
         return found
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The process stops: what waits here is ended by the job of another process, or later."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._timing_out:
+            await asyncio.wait(list(self._timing_out.values()))
 
     async def _store_first(self, principal: Principal, row: CallRow) -> Wakeup | None:
         """Stores the wake-up; or returns the one that there is of this call."""
@@ -197,6 +229,14 @@ class PushOnly:
                 return await self._store.write(self._claim, principal, row)
             await asyncio.sleep(pause)
         raise StoreUnavailable("Another process is about to store this call, and is stuck. Try again in a moment.")
+
+    async def _end_when_pushed(self, principal: Principal, wakeup_id: str, how: _End) -> Wakeup:
+        """Ends it in the store, a moment later where its pushes are on their way there."""
+        for pause in _TURN_PAUSES:
+            with contextlib.suppress(_BeingPushed):
+                return await self._store.write(self._end, principal, wakeup_id, how)
+            await asyncio.sleep(pause)
+        return await self._store.write(self._end, principal, wakeup_id, msgspec.structs.replace(how, waits=False))
 
     async def _ended_meanwhile(self, live: LiveCall) -> Wakeup | None:
         """The wake-up as it is, when it has ended before this process came to push it."""
@@ -207,36 +247,42 @@ class PushOnly:
             return found if found.state == "ENDED" else None
         return None
 
-    def _go(self, live: LiveCall, reach: Reach | None) -> None:
-        """Pushes, or says why not."""
-        if reach is None:
-            live.end(Outcome.UNKNOWN_CALLEE, reason="there is no such subscriber")
-            return
-        callee = reach.callee
-        level = callee.decided_by.get("mobile_push_enable", "built in")
-        live.note("preference", mobile_push_enable=callee.mobile_push_enable, decided_by=level)
-        if callee.disabled:
-            live.end(Outcome.NOT_ENABLED, reason="the subscriber is disabled")
-        elif callee.mobile_push_enable == "never":
-            live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
-        elif not live.push():
-            live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
-        else:
-            loop = asyncio.get_running_loop()
-            self._timers[live.id] = loop.call_later(live.new.ring_seconds, self._time_out, live)
-            live.on_cancelled = lambda _: self._stop_timer(live.id)
+    def _push(self, live: LiveCall) -> None:
+        if live.outcome is None:
+            live.push()
+            self._start_timer(live)
+            live.on_cancelled = lambda _: self._drop_timer(live.id)
 
-    def _time_out(self, live: LiveCall) -> None:
-        self._timers.pop(live.id, None)
-        if live.registered_at is None:
-            live.end(Outcome.TIMEOUT, reason="no phone came in time")
-        else:
-            live.end(Outcome.DEFLECTED)
+    def _start_timer(self, live: LiveCall) -> None:
+        left = (live.deadline_at - self._clock.now_ms()) / 1000
+        self._timers[live.id] = asyncio.get_running_loop().call_later(max(0.0, left), self._time_out, live)
 
-    def _stop_timer(self, wakeup_id: str) -> None:
+    def _drop_timer(self, wakeup_id: str) -> None:
         timer = self._timers.pop(wakeup_id, None)
         if timer is not None:
             timer.cancel()
+
+    def _time_out(self, live: LiveCall) -> None:
+        del self._timers[live.id]
+        task = asyncio.get_running_loop().create_task(self._end_in_time(live), name="a wake-up times out")
+        self._timing_out[live.id] = task
+        task.add_done_callback(lambda _: self._timing_out.pop(live.id, None))
+
+    async def _end_in_time(self, live: LiveCall) -> None:
+        """The row first: another process may be ending it in this moment, and phones are told one thing only."""
+        try:
+            async with asyncio.timeout(_TIME_OUT_SECONDS):
+                row, is_ours = await self._store.write(self._over, live.id)
+        except (RingbackError, TimeoutError):
+            outcome, reason = end_in_time(live.registered_at)
+            live.end(outcome, reason=reason)
+            return
+        _hear_of_registration(live, row)
+        outcome, reason = Outcome(row.outcome or Outcome.LOST), row.reason or ""
+        if is_ours:
+            live.end(outcome, reason=reason)
+        else:
+            live.ended_elsewhere(outcome, reason)
 
     # units ------------------------------------------------------------------------------------------------------------
 
@@ -250,6 +296,8 @@ class PushOnly:
             raise _BeingStored
         await tx.all_for(queries.insert_calls, [row])
         await self._events.publish(tx, event_of(row, "STARTED"))
+        if row.status == "ENDED":
+            await self._events.publish(tx, event_of(row, "ENDED"))
         await self._record(tx, principal, "create", row, {})
         return None
 
@@ -275,14 +323,30 @@ class PushOnly:
 
     async def _end(self, tx: Tx, principal: Principal, wakeup_id: str, how: _End) -> Wakeup:
         found = await self._read(tx, wakeup_id)
-        if found.row.status == "ENDED":
+        row = found.row
+        if row.status == "ENDED":
             return found
-        outcome = ENDS[how.reason]
+        if how.held is not None:
+            row = msgspec.structs.replace(row, pushes=how.held.pushes, pushed_at=how.held.pushed_at)
+        elif how.waits and self._is_being_pushed(row):
+            raise _BeingPushed
         row = await self._ending.end(
-            tx, found.row, outcome, how.reason, tell=not how.is_held, answered_by=how.answered_by
+            tx, row, ENDS[how.reason], how.reason, tell=how.held is None, answered_by=how.answered_by
         )
         await self._record(tx, principal, "end", row, {"reason": how.reason})
         return Wakeup(row, found.pushes)
+
+    def _is_being_pushed(self, row: CallRow) -> bool:
+        is_new = self._clock.now_ms() - row.started_at < _PUSHED_WITHIN_MS
+        return is_new and row.mode == "push-only" and row.pushed_at is None
+
+    async def _over(self, tx: Tx, wakeup_id: str) -> tuple[CallRow, bool]:
+        """Its time is over; returns how it has ended, and whether it is this that ended it."""
+        row = (await self._read(tx, wakeup_id)).row
+        if row.status == "ENDED":
+            return row, False
+        outcome, reason = end_in_time(row.registered_at)
+        return await self._ending.end(tx, row, outcome, reason, tell=False), True
 
     async def _record(self, tx: Tx, principal: Principal, what: str, row: CallRow, details: dict[str, str]) -> None:
         await self._audit.record(
@@ -294,6 +358,28 @@ class PushOnly:
             user_id=row.user_id,
             details={"callId": row.call_id, "callee": row.callee, **details},
         )
+
+
+def _end_at_once(live: LiveCall, reach: Reach | None) -> None:
+    """Where nobody is to be woken, or nobody can, the wake-up has ended before it is known to anybody."""
+    if reach is None:
+        live.end(Outcome.UNKNOWN_CALLEE, reason="there is no such subscriber")
+        return
+    callee = reach.callee
+    level = callee.decided_by.get("mobile_push_enable", "built in")
+    live.note("preference", mobile_push_enable=callee.mobile_push_enable, decided_by=level)
+    if callee.disabled:
+        live.end(Outcome.NOT_ENABLED, reason="the subscriber is disabled")
+    elif callee.mobile_push_enable == "never":
+        live.end(Outcome.NOT_ENABLED, reason=f"mobile_push_enable is never ({level})")
+    elif not reach.targets:
+        live.end(Outcome.NO_PHONE, reason="the callee has no phone that can be woken")
+
+
+def _hear_of_registration(live: LiveCall, row: CallRow) -> None:
+    """Whichever process was told of it."""
+    if row.registered_at is not None and live.registered_at is None:
+        live.registered()
 
 
 def _with_pushes(found: Wakeup, live: LiveCall | None) -> Wakeup:

@@ -192,10 +192,10 @@ class Recorder:
                 return
             for one in found:
                 live = taken[one.id]
+                if one.registered_at is not None and live.registered_at is None:
+                    live.registered()
                 if one.outcome is not None:
                     live.ended_elsewhere(Outcome(one.outcome), one.reason or "")
-                elif live.registered_at is None:
-                    live.registered()
 
 
 async def read_changes(tx: Tx, call_ids: list[str]) -> list[ChangedCall]:

@@ -65,6 +65,7 @@ class CallRecords:
 
     async def walk(self, tx: Tx, reach: frozenset[str] | None, wanted: CallsWanted) -> tuple[list[CallRow], str | None]:
         """As `page`."""
+        wanted = _in_lower_case(wanted)
         before = wanted.before or _AFTER_ALL_IDS
         if wanted.to_at is not None:
             before = min(before, first_id_at(wanted.to_at))
@@ -81,6 +82,13 @@ class CallRecords:
             return rows, None
         # The last one may be of an app that the principal must not know: then only the time in its id is told.
         return rows, walked[-1].id[:_TIME_OF_ID] + _NO_NODE
+
+
+def _in_lower_case(wanted: CallsWanted) -> CallsWanted:
+    """A domain is a host name, so whoever asks may write it in any case; a username is as it is."""
+    username, at, domain = wanted.callee.rpartition("@")
+    callee = f"{username}{at}{domain.lower()}"
+    return msgspec.structs.replace(wanted, domain=wanted.domain.lower(), callee=callee)
 
 
 def _way(wanted: CallsWanted) -> tuple[Query[WalkedCall], tuple[str, ...]]:

@@ -63,9 +63,12 @@ class WakeUps:
         return LiveCall(self, new_id(self._clock, self._randomness), new, self.now_ms())
 
     def adopt(self, drafted: LiveCall) -> None:
-        """A draft whose row is stored."""
+        """A draft whose row is stored. One that ended before that does not wait: it only counts."""
         drafted.stored = True
-        self._take_in(drafted)
+        if drafted.outcome is None:
+            self._take_in(drafted)
+        else:
+            metrics.outcomes(drafted.new.mode, drafted.outcome).inc()
 
     def find(self, call_id: str) -> LiveCall | None:
         """A call that waits here."""

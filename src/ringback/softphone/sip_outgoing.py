@@ -16,6 +16,7 @@ from ringback.softphone.errors import SipServerUnreachable
 from ringback.softphone.sip_call import OnMove, PhoneCall
 from ringback.softphone.sip_incoming import hop_of
 from ringback.softphone.sip_sound import SDP, answer_sound, hear_answer, is_sound, offer_sound
+from ringback.softphone.sip_unreachable import unreachable
 
 if TYPE_CHECKING:
     from ringback.protocols.sip.headers import NameAddress
@@ -118,7 +119,8 @@ class OutgoingCall(PhoneCall):
         try:
             answer = await self._ring(self.peer, self._phone.server)
         except SipFailure as error:
-            self.finish("failed", status=_TIMED_OUT if isinstance(error, SipTimeout) else 0, reason=str(error))
+            status = _TIMED_OUT if isinstance(error, SipTimeout) else 0
+            self.finish("failed", status=status, reason=unreachable(self._phone.server, error).message)
             return
         if self.state == "ANSWERED":
             return

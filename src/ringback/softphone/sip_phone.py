@@ -34,6 +34,7 @@ from ringback.softphone.sip_call import OnMove
 from ringback.softphone.sip_incoming import IncomingCall
 from ringback.softphone.sip_media import CallMedia
 from ringback.softphone.sip_outgoing import OutgoingCall
+from ringback.softphone.sip_unreachable import unreachable
 
 ALLOW: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
 EXPIRES_SECONDS: Final = 300
@@ -189,7 +190,7 @@ class SipPhone:
         try:
             return await self.authenticator.send(self.endpoint, request, place)
         except (SipTimeout, SipUnreachable) as error:
-            raise _unreachable(place, error) from error
+            raise unreachable(place, error) from error
 
     # calls ------------------------------------------------------------------------------------------------------------
 
@@ -294,13 +295,6 @@ def _granted(answer: Response, place: SipUri, asked: int) -> int:
     return answer.expires if answer.expires is not None else asked
 
 
-def _unreachable(to: SipAddress, error: Exception) -> SipServerUnreachable:
-    if isinstance(error, SipUnreachable):
-        check = "Check --server, and --ca-file" if to.transport == "tls" else "Check --server and that it runs"
-        return SipServerUnreachable(f"The SIP server at {to} cannot be reached. {error} {check}.", cause=error)
-    return SipServerUnreachable(f"The SIP server at {to} does not answer ({error}). Does it run?", cause=error)
-
-
 async def _own_address(server: SipAddress) -> str:
     """This machine's address on the way to the server. Raises SipServerUnreachable."""
     loop = asyncio.get_running_loop()
@@ -311,4 +305,4 @@ async def _own_address(server: SipAddress) -> str:
             probe.connect(address)  # nothing is sent
             return str(probe.getsockname()[0])
     except OSError as error:
-        raise _unreachable(server, error) from error
+        raise unreachable(server, error) from error
