@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from ringback.errors import StartRefused
+from ringback.http.complaints import keep_quiet
 from ringback.http.connection import Connection
 
 _log = structlog.get_logger("ringback.listener")
@@ -128,6 +129,7 @@ class Listener:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         config.load()
+        keep_quiet()
         config.ssl = certificate.context if certificate else None
         self._server = _Server(config)
         self._socket = listening
