@@ -82,3 +82,23 @@ def test_what_is_said_to_logging_is_json_as_well() -> None:
     assert first["timestamp"]
     assert second["event"] == "broke"
     assert "RuntimeError: why" in second["exception"]
+
+
+def test_what_a_stranger_wrote_cannot_steer_the_terminal_that_shows_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(text: str) -> None:
+        raise RuntimeError(text)
+
+    configure_logging("text", "info")
+    try:
+        log = structlog.get_logger("test")
+        log.info("asked", path="/\x1b[2J\x9b5m\u202e")
+        try:
+            fails("\x1b[2J\nsecond line")
+        except RuntimeError:
+            log.exception("failed")
+    finally:
+        structlog.reset_defaults()
+    written = capsys.readouterr().err
+    assert "\\x1b[2J\\x9b5m\\u202e" in written
+    assert "RuntimeError: \\x1b[2J\nsecond line" in written
+    assert all(letter.isprintable() or letter == "\n" for letter in written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -45,6 +46,32 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
+def _visible(text: str) -> str:
+    """The text where what moves the cursor, colours or turns what a terminal shows is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else _escaped(one) for one in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _visible_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Strangers write paths and names; whatever is no string is shown by its `repr`, which is visible."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _visible(value)
+    return event
+
+
+def _visible_traceback(to: TextIO, error: Any) -> None:
+    """The plain one: that which structlog prefers shows local variables, and with them passwords and keys."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, error)
+    to.write(_visible(plain.getvalue()))
+
+
 class _Log:
     """stderr, which is often a file on the disk that is full: a line that cannot be written fails no request."""
 
@@ -61,8 +88,7 @@ def configure_logging(log_format: str, level: str) -> None:
     """Logs to stderr. `auto`: text in a terminal, else one JSON object a line. Colours are for terminals only."""
     in_terminal = sys.stderr.isatty()
     text = log_format == "text" or (log_format == "auto" and in_terminal)
-    # The plain traceback: the one that structlog prefers shows local variables, and with them passwords and keys.
-    in_text = structlog.dev.ConsoleRenderer(colors=in_terminal, exception_formatter=structlog.dev.plain_traceback)
+    in_text = structlog.dev.ConsoleRenderer(colors=in_terminal, exception_formatter=_visible_traceback)
     renderer: Any = in_text if text else structlog.processors.JSONRenderer()
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -70,8 +96,7 @@ def configure_logging(log_format: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso"),
         withhold_secrets,
     ]
-    if not text:
-        processors.append(structlog.processors.format_exc_info)
+    processors.append(_visible_values if text else structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -13,7 +13,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
@@ -40,6 +40,8 @@ ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "events")
 """Claims that only an ID token or a logout token has; many providers write access tokens of the plain type `JWT`."""
 
 T = TypeVar("T")
+_Place: TypeAlias = tuple[str, str]
+"""Who asks, and the URL."""
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -91,20 +93,31 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class OpenIdClient:
-    """Asks providers. Documents and keys are remembered; an unknown key id asks again, though not at every request."""
+    """Asks providers. Documents and keys are remembered; an unknown key id asks again, though not at every request.
+
+    `owner`: the app that named the provider, as for `Egress`; "" is the installation itself. What is remembered is each
+    owner's own: nobody waits for what another is about to fetch.
+    """
 
     def __init__(self, *, egress: Egress, clock: Clock) -> None:
         self._egress = egress
         self._clock = clock
-        self._metadata: Remembered[Metadata] = Remembered(clock, self._discover)
-        self._keys: Remembered[list[VerificationKey]] = Remembered(clock, self._fetch_keys)
+        self._metadata: Remembered[_Place, Metadata] = Remembered(clock, self._discover)
+        self._keys: Remembered[_Place, list[VerificationKey]] = Remembered(clock, self._fetch_keys)
 
-    async def metadata(self, issuer: str) -> Metadata:
+    async def metadata(self, issuer: str, *, owner: str = "") -> Metadata:
         """The provider's discovery document. Raises OpenIdRefused."""
-        return await self._metadata.get(issuer)
+        return await self._metadata.get((owner, issuer))
 
     async def exchange(
-        self, token_uri: str, client: Client, *, code: str, redirect_uri: str, code_verifier: str | None
+        self,
+        token_uri: str,
+        client: Client,
+        *,
+        code: str,
+        redirect_uri: str,
+        code_verifier: str | None,
+        owner: str = "",
     ) -> str:
         """The ID token for an authorization code. Raises OpenIdRefused."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
@@ -117,14 +130,14 @@ class OpenIdClient:
             # RFC 6749 §2.3.1: both are form-encoded before they are joined.
             pair = f"{quote_plus(client.id)}:{quote_plus(client.secret)}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-        answer = await self._ask("POST", token_uri, headers, urlencode(form).encode())
+        answer = await self._ask("POST", token_uri, headers, urlencode(form).encode(), owner=owner)
         return _decode(answer.body, _TokenAnswer).id_token
 
     async def id_token_claims(
-        self, id_token: str, *, issuer: str, jwks_uri: str, client_id: str, algorithm: str, nonce: str
+        self, id_token: str, *, issuer: str, jwks_uri: str, client_id: str, algorithm: str, nonce: str, owner: str = ""
     ) -> Mapping[str, Any]:
         """The claims of a genuine ID token that was made for us and for this nonce. Raises OpenIdRefused."""
-        header, claims = await self._verified(id_token, jwks_uri, (algorithm,))
+        header, claims = await self._verified(id_token, (owner, jwks_uri), (algorithm,))
         self._check_common(claims, issuer, client_id)
         if header.typ.lower() in ACCESS_TOKEN_TYPES[:2]:
             raise OpenIdRefused("An access token was sent in the place of an ID token.")
@@ -147,7 +160,7 @@ class OpenIdClient:
     ) -> Mapping[str, Any]:
         """The claims of a genuine access token for this audience. Raises OpenIdRefused."""
         metadata = await self.metadata(issuer)
-        header, claims = await self._verified(access_token, metadata.jwks_uri, algorithms)
+        header, claims = await self._verified(access_token, ("", metadata.jwks_uri), algorithms)
         self._check_common(claims, issuer, audience)
         if header.typ.lower() not in ACCESS_TOKEN_TYPES or any(name in claims for name in ID_TOKEN_CLAIMS):
             raise OpenIdRefused("This is not an access token.")
@@ -166,15 +179,15 @@ class OpenIdClient:
                 raise OpenIdRefused("The JWT is from the future.")
 
     async def _verified(
-        self, encoded_jwt: str, jwks_uri: str, algorithms: Sequence[str]
+        self, encoded_jwt: str, key_set: _Place, algorithms: Sequence[str]
     ) -> tuple[_Header, Mapping[str, Any]]:
         """Header and claims, once one of the provider's keys has proved them."""
         header = _header(encoded_jwt)
         if header.alg not in algorithms:
             raise OpenIdRefused("The JWT is signed with an algorithm that is not the configured one.")
-        keys = _fitting(await self._keys.get(jwks_uri), header)
+        keys = _fitting(await self._keys.get(key_set), header)
         if not keys:  # the provider may have a new one
-            keys = _fitting(await self._keys.get(jwks_uri, again=True), header)
+            keys = _fitting(await self._keys.get(key_set, again=True), header)
         for key in keys:
             try:
                 return header, jwt.decode(encoded_jwt, key.key, algorithms=[header.alg]).claims
@@ -184,8 +197,9 @@ class OpenIdClient:
 
     # what is fetched --------------------------------------------------------------------------------------------------
 
-    async def _discover(self, issuer: str) -> Metadata:
-        answer = await self._ask("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
+    async def _discover(self, place: _Place) -> Metadata:
+        owner, issuer = place
+        answer = await self._ask("GET", issuer.rstrip("/") + "/.well-known/openid-configuration", owner=owner)
         metadata = _decode(answer.body, Metadata)
         if metadata.issuer != issuer:
             raise OpenIdRefused(
@@ -193,12 +207,13 @@ class OpenIdClient:
             )
         return metadata
 
-    async def _fetch_keys(self, jwks_uri: str) -> list[VerificationKey]:
-        found = _decode((await self._ask("GET", jwks_uri)).body, _KeySet).keys[:MAX_KEYS]
+    async def _fetch_keys(self, place: _Place) -> list[VerificationKey]:
+        owner, jwks_uri = place
+        found = _decode((await self._ask("GET", jwks_uri, owner=owner)).body, _KeySet).keys[:MAX_KEYS]
         return [key for item in found if (key := _verification_key(item)) is not None]
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"", *, owner: str
     ) -> EgressAnswer:
         try:
             answer = await self._egress.request(
@@ -208,6 +223,7 @@ class OpenIdClient:
                 body=body,
                 timeout_seconds=REQUEST_SECONDS,
                 limit_bytes=262_144,
+                owner=owner,
             )
         except (DestinationNotAllowed, DestinationUnreachable) as error:
             raise OpenIdRefused(f"The OpenID provider: {error.message}", cause=error) from error

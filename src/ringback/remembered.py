@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ringback.clock import Clock
 from ringback.errors import RingbackError
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 FRESH_MS = 60 * 60 * 1_000
@@ -27,19 +28,19 @@ class _Entry(Generic[T]):
     running: asyncio.Task[None] | None = None
 
 
-class Remembered(Generic[T]):
+class Remembered(Generic[K, T]):
     """One value for each key.
 
     A value is fresh for an hour. Where it cannot be fetched again, the old one is used for up to a day. Between two
     attempts for one key lie at least ten seconds, so that nobody makes us ask others at each request of his.
     """
 
-    def __init__(self, clock: Clock, fetch: Callable[[str], Awaitable[T]]) -> None:
+    def __init__(self, clock: Clock, fetch: Callable[[K], Awaitable[T]]) -> None:
         self._clock = clock
         self._fetch = fetch
-        self._entries: dict[str, _Entry[T]] = {}
+        self._entries: dict[K, _Entry[T]] = {}
 
-    async def get(self, key: str, *, again: bool = False) -> T:
+    async def get(self, key: K, *, again: bool = False) -> T:
         """The value; `again`: the caller misses something in it. Raises what the fetching raised."""
         if key not in self._entries and len(self._entries) >= ENTRIES:
             self._entries.clear()
@@ -60,7 +61,7 @@ class Remembered(Generic[T]):
     def _may_ask(self, entry: _Entry[T]) -> bool:
         return entry.asked_at is None or not 0 <= self._clock.now_ms() - entry.asked_at < PAUSE_MS
 
-    async def _run(self, key: str, entry: _Entry[T]) -> None:
+    async def _run(self, key: K, entry: _Entry[T]) -> None:
         try:
             entry.value = await self._fetch(key)
             entry.fetched_at = self._clock.now_ms()

@@ -24,6 +24,8 @@ from ringback.settings import Settings
 _log = structlog.get_logger("ringback.serving")
 STARTED_POLL_SECONDS = 0.01
 OUTBOX_DRAIN_SECONDS = 10
+SPARE_FILES = 1_024
+"""Open files for the database, calls, pushes and callbacks, which clients of the listeners may not use up."""
 GROUP_SECONDS = 0.005
 """How long the writer of SQLite may hold the loop for the units of one COMMIT."""
 GROUP_SECONDS_WITH_SIP = 0.002
@@ -61,7 +63,7 @@ async def serve(
 
     Raises StartRefused.
     """
-    _raise_file_limit()
+    files = _raise_file_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +78,7 @@ async def serve(
             if roles.worker:
                 await running.enter_async_context(_worker(installation, rooms))
             if roles.http and sockets is not None:
-                await running.enter_async_context(_listeners(settings, sockets, installation, rooms))
+                await running.enter_async_context(_listeners(settings, sockets, installation, rooms, files))
             addresses: Sequence[str] = ()
             if roles.sip and settings.speaks_sip:
                 from ringback.server_sip import take_calls  # noqa: PLC0415 - most servers speak no SIP
@@ -91,21 +93,32 @@ async def serve(
             _log.info("stopping: running requests are answered first")
 
 
-def _raise_file_limit() -> None:
+def _raise_file_limit() -> int:
     """As many open files as this user may have: each connection is one, and the usual soft limit is 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def connections_that_fit(wanted: int, files: int) -> int:
+    """How many connections each of the two listeners may have, so that files are left for all else that is opened."""
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, (files - min(SPARE_FILES, files // 3)) // 2))
 
 
 @contextlib.asynccontextmanager
 async def _listeners(
-    settings: Settings, sockets: Sockets, installation: Installation, rooms: Rooms
+    settings: Settings, sockets: Sockets, installation: Installation, rooms: Rooms, files: int
 ) -> AsyncIterator[None]:
     certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     public_app, internal_app = make_apps(installation, rooms)
+    most = connections_that_fit(settings.max_connections, files)
+    if most < settings.max_connections:
+        _log.warning("fewer connections than RINGBACK_MAX_CONNECTIONS: too few open files are allowed", most=most)
     listeners = [
-        Listener(app, listening, certificate, max_connections=settings.max_connections)
+        Listener(app, listening, certificate, max_connections=most)
         for app, listening in ((public_app, sockets.public), (internal_app, sockets.internal))
     ]
     tasks = [asyncio.create_task(listener.serve()) for listener in listeners]

@@ -54,7 +54,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1
     body_limit_bytes: Annotated[int, msgspec.Meta(ge=1024, description="Largest request body.")] = 262_144
     max_connections: Annotated[
-        int, msgspec.Meta(ge=10, description="Connections of each listener at a time; more are answered 503.")
+        int,
+        msgspec.Meta(
+            ge=10,
+            description="Connections of each listener at a time, as far as open files allow; more are answered 503.",
+        ),
     ] = 10_000
     activation_validity_seconds: Annotated[
         int, msgspec.Meta(ge=1, le=2_592_000, description="How long an activation code can be used.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -87,6 +88,35 @@ async def test_bytes_that_are_no_text_reach_no_table(sqlite_url: str, tmp_path: 
         assert (await stranger.expect(lambda m: m.status >= 200)).status == 480
         record = await scene.scene.record()
         assert (record.caller, record.call_id) == (f"sip:caf?@{DOMAIN}", "caf??")
+
+
+@pytest.mark.parametrize("steers", ["\x9b31m", "\u202e", "\u2028"])
+async def test_what_steers_a_terminal_reaches_no_record(
+    sqlite_url: str, tmp_path: Path, stranger: Peer, steers: str
+) -> None:
+    """As bytes or escaped: CSI of eight bits, the turn from right to left, the end of a line."""
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_proxies="127.0.0.1") as scene:
+        await scene.account("bob")
+        fields = (f"From: <sip:m{steers}@{DOMAIN}>;tag=1", f"To: <sip:{BOB}>", f"Call-ID: c{steers}", "CSeq: 1 INVITE")
+        for callee in (f"b{steers}", f"b{quote(steers)}"):
+            via = f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{len(callee)};rport"
+            stranger.send(message("INVITE", *fields, uri=f"sip:{callee}@{DOMAIN}", via=via), scene.place)
+            assert (await stranger.expect(lambda m: m.status >= 200)).status == 400
+        stranger.send(message("INVITE", *fields, uri=f"sip:{BOB}"), scene.place)
+        assert (await stranger.expect(lambda m: m.status >= 200)).status == 480
+        record = await scene.scene.record()
+        assert record.caller == f"sip:m{steers.replace(steers[0], '?')}@{DOMAIN}"
+        assert record.call_id == f"c{steers.replace(steers[0], '?')}"
+
+
+@pytest.mark.parametrize("steers", ["\x9b31m", "\u202e"])
+async def test_what_steers_a_terminal_is_in_no_binding(scene: EmbeddedScene, alice: ScriptedPhone, steers: str) -> None:
+    assert (await alice.register(contact=f"<sip:alice{steers}@192.0.2.66>")).status == 400
+    shown = {"Contact": f"<{alice.contact}>", "User-Agent": f"my{steers}"}
+    assert (await alice.request("REGISTER", f"sip:{DOMAIN}", shown, to=f"<sip:{alice.aor}>")).status == 200
+    served = scene.scene.served
+    found = await served.call("GET", f"/api/v1/domains/{DOMAIN}/subscribers/alice/bindings", auth=served.admin)
+    assert [one["userAgent"] for one in found.body["items"]] == ["my" + steers.replace(steers[0], "?")]
 
 
 async def test_a_user_name_that_is_no_text_is_nobody(scene: EmbeddedScene, stranger: Peer) -> None:

@@ -105,6 +105,24 @@ async def test_more_connections_than_allowed_are_told_so(port: int, monkeypatch:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+async def test_idle_connections_beyond_the_limit_are_closed_and_the_others_go_on(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "receive_seconds", 30)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await reader.readuntil(b"ok")
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+    endings = asyncio.as_completed([one.read() for one, _ in idle], timeout=5)
+    for _ in range(20 - 6):
+        assert (await next(endings)).startswith(b"HTTP/1.1 503 ")
+    writer.write(GET)
+    assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+    for _, one in [(reader, writer), *idle]:
+        one.close()
+    await asyncio.gather(*endings)
+
+
 @pytest.mark.parametrize("before", [b"", GET])
 async def test_empty_lines_do_not_keep_a_connection_open(port: int, before: bytes) -> None:
     answer = await talk(port, *([before] if before else []), *[b"\r\n"] * 3, pause=0.04)

@@ -53,9 +53,9 @@ def files(tmp_path: Path) -> Files:
 
 
 @contextlib.asynccontextmanager
-async def listening(certificate: Certificate | None) -> AsyncIterator[int]:
+async def listening(certificate: Certificate | None, **options: int) -> AsyncIterator[int]:
     """A listener with TLS on a free port, which is its value."""
-    listener = Listener(small_app(), bind_address("test", "127.0.0.1", 0), certificate)
+    listener = Listener(small_app(), bind_address("test", "127.0.0.1", 0), certificate, **options)
     serving = asyncio.create_task(listener.serve())
     while not listener.ready:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
@@ -179,3 +179,23 @@ async def test_plain_http_on_a_tls_listener_gets_nothing(files: Files) -> None:
                 assert b"HTTP/1.1 200" not in await reader.read()
         writer.close()
         assert await serial_seen(port) == 1001
+
+
+async def test_whoever_says_nothing_before_tls_is_counted(files: Files) -> None:
+    async with listening(Certificate(str(files.certificate), str(files.key)), max_connections=6) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_nobody())
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        endings = asyncio.as_completed([ended(one) for one, _ in silent], timeout=5)
+        for _ in range(20 - 5):
+            await next(endings)
+        writer.write(request_bytes("GET", "/", AUTHORIZATION))
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 ")
+        for _, one in [(reader, writer), *silent]:
+            one.close()
+        await asyncio.gather(*endings)
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """When the other side has closed."""
+    with contextlib.suppress(ConnectionError):
+        await reader.read()

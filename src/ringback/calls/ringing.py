@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ringback.calls.model import Outcome
 from ringback.protocols.sip.errors import SipMalformed
 from ringback.protocols.sip.headers import NameAddress, parse_name_address, split_elements
 from ringback.protocols.sip.push_parameters import without_push_parameters
-from ringback.protocols.sip.uri import parse_uri
+from ringback.protocols.sip.uri import STEERING, parse_uri
 
 if TYPE_CHECKING:
     from ringback.protocols.sip.message import Request
@@ -18,6 +19,7 @@ LONGEST_URI = 256
 ANONYMOUS = "sip:anonymous@anonymous.invalid"
 """RFC 3323 §4.1.1.3: the address of who does not want to be known."""
 _HIDES = frozenset({"id", "user", "header"})
+_STEERING = re.compile(f"[{STEERING}]")
 
 
 class Caller(NamedTuple):
@@ -71,8 +73,13 @@ def contact_to_show(uri: str) -> str | None:
 
 
 def readable(text: str) -> str:
-    """Text of a message as it may be stored and shown: a byte that was no UTF-8 on the wire is a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    """Text of a message as it may be stored and shown.
+
+    A byte that was no UTF-8 on the wire is a question mark, and so is what steers a terminal (an escape of eight bits).
+    """
+    if text.isascii():
+        return text
+    return _STEERING.sub("?", text.encode("utf-8", "replace").decode())
 
 
 def _caller(address: NameAddress) -> Caller:

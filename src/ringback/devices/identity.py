@@ -87,7 +87,7 @@ class OutsideIdentities:
         if provider is None:
             return None
         try:
-            authorize_uri = provider.authorize_uri or await self._discovered(provider, "authorization_endpoint")
+            authorize_uri = provider.authorize_uri or await self._discovered(app_id, provider, "authorization_endpoint")
         except (Refused, OpenIdRefused) as error:
             _log.warning("an OpenID provider cannot be used", app=app_id, reason=str(error), cause=_cause(error))
             return None
@@ -110,7 +110,7 @@ class OutsideIdentities:
         if provider.pkce_enabled and asked.code_verifier is None:
             raise Refused("The provider has pkceEnabled, and no codeVerifier came.")
         id_token = await self._openid.exchange(
-            provider.token_uri or await self._discovered(provider, "token_endpoint"),
+            provider.token_uri or await self._discovered(app_id, provider, "token_endpoint"),
             Client(
                 provider.client_id,
                 provider.client_secret,
@@ -119,14 +119,16 @@ class OutsideIdentities:
             code=asked.code,
             redirect_uri=provider.redirect_uri,
             code_verifier=asked.code_verifier,
+            owner=app_id,
         )
         claims = await self._openid.id_token_claims(
             id_token,
             issuer=provider.issuer_uri,
-            jwks_uri=provider.jwk_set_uri or await self._discovered(provider, "jwks_uri"),
+            jwks_uri=provider.jwk_set_uri or await self._discovered(app_id, provider, "jwks_uri"),
             client_id=provider.client_id,
             algorithm=provider.signature_algorithm,
             nonce=asked.nonce,
+            owner=app_id,
         )
         return Identified(_user_id(claims.get(provider.user_id_claim)), commit=provider.commit)
 
@@ -169,9 +171,9 @@ class OutsideIdentities:
         providers = msgspec.convert(found or [], list[OAuth2Provider])
         return next((one for one in providers if one.provider_id == provider_id), None)
 
-    async def _discovered(self, provider: OAuth2Provider, name: str) -> str:
+    async def _discovered(self, app_id: str, provider: OAuth2Provider, name: str) -> str:
         """One of the addresses that the provider publishes."""
-        address: str = getattr(await self._openid.metadata(provider.issuer_uri), name)
+        address: str = getattr(await self._openid.metadata(provider.issuer_uri, owner=app_id), name)
         if not address:
             raise Refused(f"The provider's discovery document has no {name}.")
         return address

@@ -19,6 +19,9 @@ MAX_HEADER_FIELDS = 200
 """A field of four bytes costs fifty times that in memory. One more is kept, so that the `Edge` sees: too many."""
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+LINGER_SECONDS = 1.0
+"""So long may a client that is turned away take to read why; closed at once, its request would cost it the answer."""
 
 
 class _JoinedWrites:
@@ -61,17 +64,26 @@ class Connection(HttpToolsProtocol):
     _in_message = False
     _moved = False
     _completed = False
+    _is_turned_away = False
     _bytes_without_progress = 0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """A client has connected; it has so long to say something."""
+        """A client has connected; it has so long to say something, if there is room for it at all.
+
+        uvicorn would count it, and refuse requests: those that say nothing would hold every open file that there is.
+        """
         super().connection_made(transport)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._turn_away(transport)
+            return
         self.transport = _JoinedWrites(transport, self.loop)  # type: ignore[assignment] # all that is used of one
         self._timer = self.loop.call_later(self.receive_seconds, self._refuse, _TOO_SLOW)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come. Most requests come whole, so that no timer is ever set for them."""
+        if self._is_turned_away:
+            return
         self._moved = self._completed = False
         super().data_received(data)
         if self._in_message:
@@ -117,9 +129,23 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Whoever asks for another protocol is answered in this one (RFC 9110 §7.8); uvicorn would log two lines."""
+
     def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever uvicorn declares
         return cycle is not None and not cycle.response_complete
+
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        self._is_turned_away = True
+        self.connections.discard(self)
+        self.logger.warning("Exceeded concurrency limit.")
+        transport.write(_TOO_MANY)
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._timer = self.loop.call_later(LINGER_SECONDS, transport.close)
+        else:
+            transport.close()
 
     def _refuse(self, answer: bytes) -> None:
         self._stop_timer()

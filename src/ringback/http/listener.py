@@ -8,13 +8,15 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
 
 from ringback.errors import StartRefused
+from ringback.http.complaints import keep_quiet
 from ringback.http.connection import Connection
+from ringback.http.doorstep import Doorstep
 
 _log = structlog.get_logger("ringback.listener")
 CERTIFICATE_CHECK_SECONDS = 1.0
@@ -128,7 +130,11 @@ class Listener:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         config.load()
-        config.ssl = certificate.context if certificate else None
+        keep_quiet()
+        self._doorstep = None
+        if certificate is not None:
+            self._doorstep = Doorstep(certificate.context, Connection, most=max_connections)
+            config.http_protocol_class = cast("Any", self._doorstep)
         self._server = _Server(config)
         self._socket = listening
 
@@ -145,7 +151,11 @@ class Listener:
 
     async def serve(self) -> None:
         """Serves until `stop`, then answers what is running and returns."""
-        await self._server.serve(sockets=[self._socket])
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            if self._doorstep is not None:
+                self._doorstep.close()
 
     def stop(self) -> None:
         """Takes no new connections and lets the running requests end."""

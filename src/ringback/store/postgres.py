@@ -170,7 +170,11 @@ class PostgresStore:
             command_timeout=self._statement_seconds,
             statement_cache_size=_CACHED_STATEMENTS,
             max_cached_statement_lifetime=0,
-            server_settings={"application_name": APPLICATION_NAME, "jit": "off"},
+            server_settings={
+                "application_name": APPLICATION_NAME,
+                "jit": "off",
+                "idle_in_transaction_session_timeout": f"{max(1, round(self._statement_seconds * 500))}ms",
+            },
         )
 
     async def _connect_listener(self) -> Any:

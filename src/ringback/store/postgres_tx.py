@@ -61,6 +61,7 @@ UNAVAILABLE = (
     asyncpg.PostgresSystemError,
     asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
     TimeoutError,
     EOFError,

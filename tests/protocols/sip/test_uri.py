@@ -39,6 +39,7 @@ def test_a_uri_falls_into_its_parts(text: str, expected: SipUri, aor: str) -> No
         "", "sip", "sip:", "sip:@h", "sip:a@", "sip:a@b@c", "sip:a@h:0", "sip:a@h:65536", "sip:a@h:x", "sip:a@[::1",
         "sip:a@[::1]x", "sip:a@h h", "sip:a b@h", "sip:a@h;x=1;X=2", "sip:a@h;=1", "sip:%00@h", "sip:%0d%0a@h",
         "sip:%ff@h", "sip:a\x00@h", "sip:<a>@h", 'sip:"a"@h', "sip:a@" + "h" * 300, "tel:", "sip:\udcff@h", "sip:a@hö",
+        "sip:a\x9b1m@h", "sip:a%C2%9B1m@h", "sip:a\u202e@h", "sip:a%E2%80%AE@h", "sip:a@h;x=\x85", "sip:a@h?x=\u2028",
     ],
 )  # fmt: skip
 def test_what_is_no_uri_is_malformed(text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from ringback.protocols.sip.errors import SipMalformed
-from ringback.protocols.sip.uri import SipUri, host_port, parse_host_port, parse_uri
+from ringback.protocols.sip.uri import STEERING, SipUri, host_port, parse_host_port, parse_uri
 
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # noqa: S105
 _TOKEN: Final = re.compile(TOKEN + "++")
@@ -29,7 +29,7 @@ _IP_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]++|\[[0-9A-Fa-f:.]++\]")
 _NEVER_IN_A_URI: Final = frozenset(' \t"<>')
 _LONGEST_PLACE: Final = 300
 _CSEQ: Final = re.compile(rf"([0-9]{{1,10}}+)[ \t]++({TOKEN}++)")
-_NO_TEXT: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f\udc80-\udcff]")
+_NO_TEXT: Final = re.compile(rf"[\x00-\x08\x0a-\x1f{STEERING}\udc80-\udcff]")
 
 
 class Via(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +110,7 @@ def is_word_of_a_header(text: str) -> bool:
 def shown(text: str) -> str:
     """A text that people and databases can take: bytes that are no UTF-8 are read as Latin-1.
 
-    Other such bytes, and control characters, become "?".
+    Other such bytes, control characters and what steers a terminal become "?".
     """
     if text.isascii() and text.isprintable():
         return text

@@ -13,9 +13,12 @@ from ringback.protocols.sip.errors import SipMalformed
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}+")
 _IPV6: Final = re.compile(r"\[([0-9A-Fa-f:.]{2,45}+)\]")
-_USER: Final = re.compile(r"[^\x00-\x20\x7f\"<>@:\ud800-\udfff]++")
-_REST: Final = re.compile(r"[^\x00-\x20\x7f\"<>@\ud800-\udfff]*+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+STEERING: Final = r"\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""In a class of a regular expression: what moves the cursor of a terminal, ends a line or turns the direction of text,
+beside the control characters of ASCII."""
+_USER: Final = re.compile(rf"[^\x00-\x20\"<>@:{STEERING}\ud800-\udfff]++")
+_REST: Final = re.compile(rf"[^\x00-\x20\"<>@{STEERING}\ud800-\udfff]*+")
+_CONTROL: Final = re.compile(rf"[\x00-\x1f{STEERING}]")
 _LONGEST_PLACE: Final = 264
 _NEVER_IGNORED: Final = ("user", "ttl", "method", "maddr", "transport")
 
@@ -74,7 +77,8 @@ def host_port(host: str, port: int | None = None) -> str:
 def parse_uri(text: str) -> SipUri:
     """Reads a URI without angle brackets. Raises SipMalformed, also for other schemes (then `status` is 416).
 
-    Escapes in the user must be UTF-8 and no control characters, so that a user can be shown and looked up.
+    Escapes in the user must be UTF-8 and no control characters, so that a user can be shown and looked up. Nothing that
+    steers a terminal is in any part of it.
     """
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
