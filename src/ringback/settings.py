@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=10,
             description="Connections of each listener at a time, as far as open files allow; more are answered 503.",
         ),
-    ] = 10_000
+    ] = 8_000
     activation_validity_seconds: Annotated[
         int, msgspec.Meta(ge=1, le=2_592_000, description="How long an activation code can be used.")
     ] = 120

@@ -112,7 +112,7 @@ class Listener:
     """
 
     def __init__(
-        self, app: Any, listening: socket.socket, certificate: Certificate | None, *, max_connections: int = 10_000
+        self, app: Any, listening: socket.socket, certificate: Certificate | None, *, max_connections: int = 8_000
     ) -> None:
         config = uvicorn.Config(
             app,
