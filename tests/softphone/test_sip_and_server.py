@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -142,6 +143,21 @@ async def test_a_phone_that_is_awake_needs_no_push(terminal: Terminal) -> None:
     told = await terminal.call("bob", "--talk", "0.1", "--no-sound")
     assert (told["answered"], told.get("earlyMediaPackets", 0)) == (True, 0)
     assert (await answering.communicate())[0]
+
+
+async def test_what_is_ended_by_sigterm_hangs_up_and_unregisters(terminal: Terminal) -> None:
+    answering = await terminal.start("answer", "--awake", "--ring", "0", "--talk", "3000", "--no-sound")
+    await said(answering, "Registered as sip:bob@")
+    account = ("--from", f"alice@{DOMAIN}", "--server", terminal.scene.address)
+    calling = await terminal.start("call", f"bob@{DOMAIN}", *account, "--talk", "3000", "--no-sound")
+    await said(calling, "answered")
+    calling.terminate()
+    assert await calling.wait() == 128 + signal.SIGTERM
+    await said(answering, "over: hung up there")
+    answering.terminate()
+    assert await answering.wait() == 128 + signal.SIGTERM
+    told = await terminal.call("bob", "--patience", "1", code=1)
+    assert "REDIRECTED" not in [move["state"] for move in told["moves"]]
 
 
 async def test_a_phone_rejects_a_call(terminal: Terminal) -> None:

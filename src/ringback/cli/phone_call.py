@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ringback.cli.phone_file import as_json_option, print_json, run_phone, state_option, tell
+from ringback.cli.phone_file import (
+    as_json_option,
+    print_json,
+    run_phone_until_sigterm,
+    run_until_sigterm,
+    state_option,
+    tell,
+)
 
 if TYPE_CHECKING:
     from ringback.softphone import CallMove, CallTold, Phone, PhoneCall, SipAccount
@@ -128,7 +134,7 @@ def call(
         if not as_json:
             click.echo(_line(call, move))
 
-    told: CallTold = asyncio.run(
+    told: CallTold = run_until_sigterm(
         make_call(
             account,
             address,
@@ -219,7 +225,7 @@ def answer(
             ended=ended,
         )
 
-    run_phone(state_file, act)
+    run_phone_until_sigterm(state_file, act)
 
 
 def _account_of(state_file: str, *, instead: str = "") -> SipAccount:

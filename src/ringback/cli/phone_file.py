@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -27,13 +28,34 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON 
 
 def run_phone(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
     """One action on the phone in the file; PhoneError goes up to the command line's one line on stderr."""
-    from ringback.softphone import Phone, StateFile
+    return asyncio.run(_act(state_file, action))
+
+
+def run_phone_until_sigterm(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
+    """`run_phone` for an action that takes long, see `run_until_sigterm`."""
+    return run_until_sigterm(_act(state_file, action))
+
+
+def run_until_sigterm(action: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`; SIGTERM ends it as Ctrl-C does: a call is hung up, the phone unregisters. Exit code 143 then."""
 
     async def act() -> T:
-        async with Phone(StateFile(state_file)) as phone:
-            return await action(phone)
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine that runs is in one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await action
 
-    return asyncio.run(act())
+    try:
+        return asyncio.run(act())
+    except asyncio.CancelledError:
+        raise click.exceptions.Exit(128 + signal.SIGTERM) from None
+
+
+async def _act(state_file: str, action: Callable[[Phone], Awaitable[T]]) -> T:
+    from ringback.softphone import Phone, StateFile
+
+    async with Phone(StateFile(state_file)) as phone:
+        return await action(phone)
 
 
 def tell(text: str, value: object, *, as_json: bool) -> None:
