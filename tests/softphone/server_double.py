@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -67,6 +68,7 @@ class ServerDouble:
         self.rejected: dict[str, str] = {}
         self.events: list[tuple[str, str]] = []
         self.streams: list[str | None] = []
+        self.before_event: Callable[[], None] = lambda: None
         self.sign_temporary_keys_with: p256.PrivateKey | None = None
 
     @property
@@ -343,6 +345,7 @@ class ServerDouble:
         await response.write(b": welcome\n\n")
         for event_id, data in self.events:
             if last is None or event_id > last:
+                self.before_event()
                 await response.write(f"id: {event_id}\nevent: push\ndata: {data}\n\n".encode())
                 break  # then the connection breaks: the phone has to come back for the next one
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from ringback.clock import ManualClock
@@ -13,6 +14,7 @@ from ringback.protocols.powerauth.primitives import next_counter
 from ringback.softphone import (
     POSSESSION,
     ActivationRefused,
+    Answering,
     BiometryOff,
     CodeRefused,
     ConfigurationRefused,
@@ -23,11 +25,14 @@ from ringback.softphone import (
     ServerNotGenuine,
     ServerUnreachable,
     SignatureRefused,
+    SipAccount,
     StateFile,
     Unlock,
+    answer_calls,
 )
 from tests.softphone.conftest import PIN
 from tests.softphone.server_double import ServerDouble
+from tests.softphone.test_call_push import CALL
 
 RIGHT = Unlock(pin=PIN)
 WRONG = Unlock(pin="0000")
@@ -231,6 +236,47 @@ async def test_pushes_come_once_each_over_broken_connections(phone: Phone, doubl
         double.status, double.events = "ACTIVE", [*double.events, ("0004", '{"n": 4}')]
         async with phone.open_push_stream() as pushes:
             assert (await anext(pushes)).content == {"n": 4}
+
+
+async def test_pushes_come_after_the_clock_of_the_server_was_set_back(phone: Phone, double: ServerDouble) -> None:
+    await phone.register_push()
+    double.events = [("0001", '{"n": 1}')]
+    async with asyncio.timeout(60), phone.open_push_stream() as pushes:
+        assert (await anext(pushes)).content == {"n": 1}
+        double.clock.advance(-3600)
+        double.events.append(("0002", '{"n": 2}'))
+        assert (await anext(pushes)).content == {"n": 2}
+
+
+async def test_a_call_is_not_over_because_the_clock_of_the_server_was_set_back(
+    phone: Phone, double: ServerDouble
+) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    account = SipAccount(uri="sip:bob@example.com", server="127.0.0.1:9", password="secret")
+
+    async def next_told() -> str:
+        async with asyncio.timeout(60):
+            return await told.get()
+
+    def push(push_id: str, ends_at: int) -> tuple[str, str]:
+        call = {**CALL, "pushid": push_id, "ringexpiretime": str(ends_at)}
+        return push_id, msgspec.json.encode({"pushId": push_id, "call": call}).decode()
+
+    answering = asyncio.create_task(
+        answer_calls(
+            phone, account, Answering(), once=True, awake=False,
+            told=told.put_nowait, moved=lambda *_: None, ended=lambda _: None,
+        )
+    )  # fmt: skip
+    try:
+        assert await next_told() == "Asleep. Waiting for a push."
+        double.events = [push("0001", double.clock.now_ms())]
+        assert await next_told() == "A push: Alice called, but that is over."
+        double.before_event = lambda: double.clock.advance(-3600)
+        double.events.append(push("0002", double.clock.now_ms() - 3_600_000 + 30_000))
+        assert await next_told() == "A push: Alice calls. Waking up."
+    finally:
+        answering.cancel()
 
 
 async def test_server_that_is_not_there(state_file: StateFile, double: ServerDouble) -> None:

@@ -361,6 +361,7 @@ class Phone(OperationsOfPhone, InboxOfPhone, CallsOfPhone):
         """Pushes as they come; goes on after the last one that this phone has seen. Register `local` first."""
 
         async def request() -> PhoneRequest:
+            await self.server.ask_time_again(self.state.server_url)
             return await self._token_request(STREAM_PATH, {})
 
         def received(push_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from ringback.clock import Clock
@@ -9,6 +10,7 @@ from ringback.protocols.powerauth.temporary_key_client import TemporaryKey
 from ringback.protocols.powerauth.versions import protocol_version
 from ringback.softphone import enrolment
 from ringback.softphone.configuration import AppConfiguration
+from ringback.softphone.errors import PhoneError
 from ringback.softphone.http import PhoneConnection
 from ringback.softphone.state import PhoneState
 from ringback.softphone.wire import EncodedJwt, PhoneRequest, Plain, ServerState, plain_body
@@ -30,8 +32,15 @@ class ServerSide:
 
     async def ask_time_once(self, server_url: str) -> None:
         """Sets the time, unless it is known."""
-        if self._ahead_ms is not None:
-            return
+        if self._ahead_ms is None:
+            await self._ask_time(server_url)
+
+    async def ask_time_again(self, server_url: str) -> None:
+        """Sets the time, since a clock may have been set meanwhile; the server need not answer."""
+        with contextlib.suppress(PhoneError):
+            await self._ask_time(server_url)
+
+    async def _ask_time(self, server_url: str) -> None:
         before = self._clock.now_ms()
         request = PhoneRequest("/pa/v3/status", plain_body({}))
         answer = await self._connection.send(server_url, request, Plain[ServerState])

@@ -202,7 +202,7 @@ async def _asleep(
             if not is_incoming(push):
                 told(f"A push: the call of {who} is over.")
                 continue
-            if _seconds_left(phone, push) <= 0:
+            if await _is_over(phone, push):
                 told(f"A push: {who} called, but that is over.")
                 continue
             told(f"A push: {who} calls. Waking up.")
@@ -238,6 +238,13 @@ async def _talk(call: PhoneCall, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await call.over()
+
+
+async def _is_over(phone: Phone, push: CallPush) -> bool:
+    """Whether its time is over, and not because a clock was set."""
+    if _seconds_left(phone, push) <= 0:
+        await phone.server.ask_time_again(phone.state.server_url)
+    return _seconds_left(phone, push) <= 0
 
 
 def _seconds_left(phone: Phone, push: CallPush) -> float:
