@@ -187,6 +187,18 @@ async def test_nobody_has_more_than_ten_bindings_and_the_oldest_one_goes(rooms: 
     assert found == [f"sip:bob@192.0.2.{number}" for number in range(MOST_BINDINGS + 1, 1, -1)]
 
 
+async def test_who_registers_after_the_clock_was_set_back_is_the_newest(rooms: Rooms, clock: ManualClock) -> None:
+    before = [f"sip:bob@192.0.2.{number}" for number in range(MOST_BINDINGS)]
+    for contact in before:
+        await rooms.register(wanted(contact), call_id=contact)
+        clock.advance(1)
+    clock.advance(-3600)
+    registered = await rooms.register(wanted("sip:bob@192.0.2.200"), call_id="new")
+    expected = ["sip:bob@192.0.2.200", *reversed(before[1:])]
+    assert [one.contact for one in registered.bindings] == expected
+    assert await rooms.contacts() == expected
+
+
 async def test_bindings_of_others_are_not_touched(rooms: Rooms) -> None:
     eve = Registering("eve", "eve", "call", 1, None, "udp:192.0.2.9:5060", (wanted(ONE),))
     await rooms.store.write(rooms.bindings.register, eve)

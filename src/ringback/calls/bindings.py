@@ -49,7 +49,7 @@ class Bindings:
         """Unit: the bindings that count now, newest first."""
         now = self._clock.now_ms()
         found = await tx.all(queries.bindings_of_subscriber, subscriber_id)
-        return _newest_first([binding for binding in found if binding.expires_at > now])
+        return _newest_first([binding for binding in found if binding.expires_at > now], now)
 
     async def register(self, tx: Tx, registering: Registering) -> Registered:
         """Unit: what a REGISTER wants, all of it or nothing.
@@ -69,13 +69,13 @@ class Bindings:
                 continue
             plan.replace(found, wanted)
         if not plan.changes:
-            return Registered(tuple(_newest_first(alive)))
+            return Registered(tuple(_newest_first(alive, now)))
         token_ids = [await self._push_token(tx, registering, wanted) for wanted, _ in plan.to_save]
         for binding in plan.to_delete:
             await tx.run(queries.delete_binding, binding.id, binding.version)
         for (wanted, before), token_id in zip(plan.to_save, token_ids, strict=True):
             plan.alive.append(await self._save(tx, registering, wanted, before, token_id, now))
-        return Registered(tuple(await self._without_the_oldest(tx, plan.alive)))
+        return Registered(tuple(await self._without_the_oldest(tx, plan.alive, now)))
 
     async def purge(self, tx: Tx, limit: int) -> int:
         """Unit for the job: forgets up to `limit` bindings that are over; their push tokens stay."""
@@ -142,9 +142,9 @@ class Bindings:
             )
         return binding
 
-    async def _without_the_oldest(self, tx: Tx, alive: list[Binding]) -> list[Binding]:
+    async def _without_the_oldest(self, tx: Tx, alive: list[Binding], now: int) -> list[Binding]:
         """No more than MOST_BINDINGS: a phone that lost its address again and again shuts nobody out."""
-        ordered = _newest_first(alive)
+        ordered = _newest_first(alive, now)
         for binding in ordered[MOST_BINDINGS:]:
             # One that this very unit has saved is never among them: a REGISTER has at most MOST_BINDINGS contacts.
             await tx.run(queries.delete_binding, binding.id, binding.version)
@@ -202,8 +202,9 @@ def _is_repeated(binding: Binding, registering: Registering) -> bool:
     return (binding.call_id, binding.cseq) == (registering.call_id, registering.cseq)
 
 
-def _newest_first(bindings: list[Binding]) -> list[Binding]:
-    return sorted(bindings, key=lambda one: (one.registered_at, one.id), reverse=True)
+def _newest_first(bindings: list[Binding], now: int) -> list[Binding]:
+    # What seems to come from the future was registered before the clock was set back: it is older than all others.
+    return sorted(bindings, key=lambda one: (one.registered_at <= now, one.registered_at, one.id), reverse=True)
 
 
 def _instance_of(push_token: str) -> str:
