@@ -62,6 +62,33 @@ async def test_a_server_that_is_asked_to_stop_answers_its_callers_first(tmp_path
         assert (record.outcome, record.status, record.reason) == ("OVERLOADED", 480, "the server stopped")
 
 
+async def test_a_server_that_stops_says_so_before_it_is_gone(tmp_path: Path, sqlite_url: str) -> None:
+    async with (
+        Scene.start(tmp_path, sqlite_url, drain_seconds=5) as scene,
+        ScriptedProxy.start(scene.address) as proxy,
+    ):
+        assert await _is_there(proxy, "before") == 200
+        stopping = asyncio.create_task(scene.stop())
+        await asyncio.sleep(0)
+        assert await _is_there(proxy, "after") == 503
+        assert (await proxy.final(proxy.invite())).status == 503
+        await stopping
+
+
+async def _is_there(proxy: ScriptedProxy, call_id: str) -> int:
+    """What an OPTIONS is answered, by which a proxy finds out who is there."""
+    fields = Invited(
+        uri=f"sip:{proxy.server[0]}",
+        via=f"SIP/2.0/UDP {proxy.peer.address};branch=z9hG4bK{call_id}",
+        from_=f"<sip:{proxy.peer.address}>;tag=1",
+        to=f"<sip:{proxy.server[0]}>",
+        call_id=call_id,
+        cseq=1,
+    ).fields("OPTIONS")
+    proxy.send(f"OPTIONS sip:{proxy.server[0]}:{proxy.server[1]} SIP/2.0", fields)
+    return (await proxy.peer.expect(lambda message: message.get("Call-ID") == call_id)).status
+
+
 async def test_when_one_is_killed_in_the_middle_of_a_call_new_calls_go_to_the_other(
     tmp_path: Path, other: ServerProcess
 ) -> None:

@@ -222,6 +222,10 @@ class SipEndpoint:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def leave(self) -> None:
+        """From now on OPTIONS is answered 503: who asks whether we are there sends what is new to somebody else."""
+        self._server.is_leaving = True
+
     async def close(self, grace_seconds: float = 0) -> None:
         """Refuses new requests with 503, waits so long for those that are not settled, and closes everything."""
         self._server.is_draining = True

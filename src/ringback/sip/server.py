@@ -54,6 +54,7 @@ class Server:
         self.wheel = wheel
         self.now = asyncio.get_running_loop().time
         self.is_draining = False
+        self.is_leaving = False
         self.calls = 0
         """INVITEs that wait for their final answer."""
         self.abilities = abilities
@@ -205,7 +206,7 @@ class Server:
 
     def _overload(self, method: str, *, outside: bool) -> Refusal | None:
         busy: Reason
-        if self.is_draining and outside:
+        if outside and (self.is_draining or (self.is_leaving and method == "OPTIONS")):
             busy = "draining"
         elif method == "INVITE" and outside and self.calls >= self._limits.calls:
             busy = "calls"
