@@ -147,7 +147,7 @@ def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
 
 
 async def test_a_database_of_an_older_version(prepared: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is none yet: the program is made to want a later schema. For a newer one see `test_cli.py`."""
+    """The program is made to want a later schema. For a newer one see `test_cli.py`."""
     monkeypatch.setattr("ringback.installation.HEAD", "9999")
     settings, _ = load_settings({"RINGBACK_DATA_DIR": str(prepared.folder)})
     with pytest.raises(StartRefused, match=r"needs 9999\. Make a backup, then run: ringback db upgrade"):
