@@ -34,7 +34,7 @@ from ringback.calls import ConsideredPushTokens
 from ringback.calls import api as calls_api
 from ringback.devices import DeadPushTokens, DeviceLimits, DevicesService, OutsideIdentities, UdsDevices, api_uds
 from ringback.devices import api as devices_api
-from ringback.directory import DigestAuthenticator, DirectoryService, PasswordAuthenticator, Passwords, Users, api_users
+from ringback.directory import DirectoryService, PasswordAuthenticator, Passwords, Users, api_users
 from ringback.directory import api as directory_api
 from ringback.egress import Egress
 from ringback.events import Events
@@ -200,7 +200,7 @@ def wire(installation: Installation) -> Rooms:
         passwords=passwords,
         sip_directory=sip_directory,
         end_users=EndUserAuthenticators(
-            DigestAuthenticator(store=store, guard=sip_directory.digests, credentials=sip_directory.credentials),
+            sip_directory.by_http,
             PasswordAuthenticator(
                 store=store,
                 users=users,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ringback.directory import (
+    DigestAuthenticator,
     DigestGuard,
     Domains,
     Preferences,
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SipDirectory:
-    """What was made. `digests`: judges who proves it with a password of SIP, over SIP and over HTTP."""
+    """What was made. `digests`: judges who proves it with a password of SIP, over SIP; `by_http`: over HTTP."""
 
     domains: Domains
     subscribers: Subscribers
     credentials: SipCredentials
     digests: DigestGuard
+    by_http: DigestAuthenticator
 
 
 def wire_directory(
@@ -41,6 +43,16 @@ def wire_directory(
     """Constructs it, lowest first."""
     settings, clock, vault = installation.settings, installation.clock, installation.vault
     credentials = SipCredentials(clock=clock, vault=vault, audit=audit, realm=settings.sip_realm)
+    digests = DigestGuard(
+        store=installation.store,
+        credentials=credentials,
+        vault=vault,
+        clock=clock,
+        randomness=installation.randomness,
+        attempts_per_minute=settings.uds_attempts_per_minute,
+    )
+    # Those who ask over HTTP know how to choose, so they are offered the better one always.
+    over_http = tuple(dict.fromkeys(("SHA-256", *settings.sip_digest_algorithms.split(","))))
     return SipDirectory(
         domains=Domains(clock=clock, audit=audit, apps=apps),
         subscribers=Subscribers(
@@ -52,13 +64,9 @@ def wire_directory(
             built_in=Preferences(mobile_push_enable="never", prompt_loop=settings.sip_prompt_loop),
         ),
         credentials=credentials,
-        digests=DigestGuard(
-            store=installation.store,
-            credentials=credentials,
-            vault=vault,
-            clock=clock,
-            randomness=installation.randomness,
-            attempts_per_minute=settings.uds_attempts_per_minute,
+        digests=digests,
+        by_http=DigestAuthenticator(
+            store=installation.store, guard=digests, credentials=credentials, algorithms=over_http
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ringback.apps import CredentialDesk, LiveCredentials, PushCredentials
+from ringback.apps import CredentialDesk, CredentialsReady, LiveCredentials, PushCredentials
 from ringback.destinations import Network
 from ringback.egress import CONNECTIONS_PER_HOST, Egress
 from ringback.http2 import Backend, PoolLimits
@@ -51,6 +51,7 @@ class PushParts:
     credentials: PushCredentials
     live_credentials: LiveCredentials
     desk: CredentialDesk
+    ready: CredentialsReady
     provider_tokens: ProviderTokens
     apns: ApnsProvider
     fcm: FcmProvider
@@ -115,6 +116,7 @@ def wire_push(installation: Installation, *, events: Events, audit: AuditLog, ou
             live=live,
             trials=CredentialTrials(makers=makers, **source),
         ),
+        ready=CredentialsReady(store=store, credentials=credentials, fcm=fcm),
         provider_tokens=provider_tokens,
         apns=apns,
         fcm=fcm,

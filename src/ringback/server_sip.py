@@ -45,11 +45,13 @@ if TYPE_CHECKING:
     from ringback.server_calls import CallParts
     from ringback.settings import Settings
 
-DRAIN_SECONDS = 2.5
-"""When the process stops: how long what is under way may take to end, and then its answers to be acknowledged.
+DRAIN_SECONDS = 2.0
+"""When the process stops: how long what is under way may take to end, and then its answers to be acknowledged."""
 
-The Kamailio that we configure asks every 2 s whether an application server is there."""
+LEAVING_SECONDS = 4.5
+"""So long an application server that stops refuses what is new, until its proxies know that it goes.
 
+The Kamailio that we configure asks every 2 s, and believes it the second time."""
 
 PROXY_WAITS_SECONDS = 3.5
 """The Kamailio that we configure gives up after 4 s, and sends its INVITE for the last time after 3.5 s."""
@@ -62,6 +64,7 @@ async def take_calls(
     *,
     timers: Timers | None = None,
     drain_seconds: float = DRAIN_SECONDS,
+    leaving_seconds: float = LEAVING_SECONDS,
 ) -> AsyncIterator[Sequence[str]]:
     """Listens as the settings say; gives the addresses, as `transport:HOST:PORT`. Raises StartRefused.
 
@@ -77,23 +80,23 @@ async def take_calls(
         else:
             handler = _embedded(installation, calls, trusted, progress)
         endpoint = _endpoint(settings, handler, timers)
+        running.push_async_callback(endpoint.close, drain_seconds)
+        running.push_async_callback(handler.close, drain_seconds)
         if isinstance(handler, ApplicationServer):
             handler.attach(Subscriptions(endpoint))
-        running.push_async_callback(endpoint.close, drain_seconds)
-        running.push_async_callback(_end_calls, endpoint, handler, drain_seconds)
-        yield [str(address) for address in await _listen(running, settings, endpoint)]
+        addresses = await _listen(running, settings, endpoint)
+        if isinstance(handler, ApplicationServer):
+            running.push_async_callback(_leave, endpoint, handler, leaving_seconds)
+        yield [str(address) for address in addresses]
 
 
-async def _end_calls(endpoint: SipEndpoint, handler: ApplicationServer | EmbeddedServer, seconds: float) -> None:
-    """Answers the calls that wait. An application server stays for all the time, until its proxies know that it goes.
+async def _leave(endpoint: SipEndpoint, application_server: ApplicationServer, seconds: float) -> None:
+    """Answers the calls that wait, and stays so long.
 
     What comes meanwhile is refused, so that a proxy asks the next server at once, not after it has waited in vain.
     """
-    if isinstance(handler, ApplicationServer):
-        endpoint.leave()
-        await asyncio.gather(handler.close(seconds), asyncio.sleep(seconds))
-    else:
-        await handler.close(seconds)
+    endpoint.leave()
+    await asyncio.gather(application_server.close(seconds), asyncio.sleep(seconds))
 
 
 def _endpoint(settings: Settings, handler: SipHandler, timers: Timers | None) -> SipEndpoint:

@@ -7,8 +7,9 @@ import contextlib
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -75,6 +76,7 @@ async def serve(
             await installation.store.write(rooms.seed)
         async with contextlib.AsyncExitStack() as running:
             running.push_async_callback(rooms.close)
+            await running.enter_async_context(_beside(rooms.push.ready.run()))
             if roles.worker:
                 await running.enter_async_context(_worker(installation, rooms))
             if roles.http and sockets is not None:
@@ -133,6 +135,17 @@ async def _listeners(
         for listener in listeners:
             listener.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What goes on until the process stops, and nothing waits for."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @contextlib.asynccontextmanager

@@ -120,6 +120,7 @@ class ScriptedPhone:
         self.instance = f"<urn:uuid:00000000-0000-1000-8000-{next(_numbers):012x}>"
         self.registration = f"register-{name}-{next(_numbers)}"
         self.algorithm = "MD5"
+        self.answers_with = ""
         self._cseq = itertools.count(1)
 
     @property
@@ -175,22 +176,19 @@ class ScriptedPhone:
         return call
 
     def authorization(self, challenge: Message, method: str, uri: str, user: str = "") -> str:
-        """The answer to the challenge of a 401 that this phone knows."""
+        """The answer to the challenge of a 401 that this phone knows; by `answers_with`, where that is set."""
         asked = challenge.all("WWW-Authenticate")
         value = next(value for value in asked if f"algorithm={self.algorithm}" in value)
         said = dict(re.findall(r'(\w+)="?([^",]*)"?', value))
         user = user or self.name
-        ha1 = self._hash(f"{user}:{said['realm']}:{self.password}")
-        ha2 = self._hash(f"{method}:{uri}")
-        response = self._hash(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
+        algorithm = self.answers_with or self.algorithm
+        ha1 = _hash(algorithm, f"{user}:{said['realm']}:{self.password}")
+        ha2 = _hash(algorithm, f"{method}:{uri}")
+        response = _hash(algorithm, f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
         return (
             f'Digest username="{user}", realm="{said["realm"]}", nonce="{said["nonce"]}", uri="{uri}",'
-            f' response="{response}", algorithm={self.algorithm}, qop=auth, nc=00000001, cnonce="c0ffee"'
+            f' response="{response}", algorithm={algorithm}, qop=auth, nc=00000001, cnonce="c0ffee"'
         )
-
-    def _hash(self, text: str) -> str:
-        made = hashlib.new(self.algorithm.replace("-", ""), text.encode(), usedforsecurity=False)
-        return made.hexdigest()
 
     def _fields(self, to: str, call_id: str, sender: str) -> dict[str, str]:
         number = next(_numbers)
@@ -217,6 +215,10 @@ class ScriptedPhone:
 
     def _via(self) -> str:
         return f"SIP/2.0/UDP {self.peer.address};branch=z9hG4bK{next(_numbers)}"
+
+
+def _hash(algorithm: str, text: str) -> str:
+    return hashlib.new(algorithm.replace("-", ""), text.encode(), usedforsecurity=False).hexdigest()
 
 
 def contacts(message: Message) -> list[str]:

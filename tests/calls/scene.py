@@ -117,7 +117,13 @@ class Scene:
             )
             calls = await running.enter_async_context(contextlib.AsyncExitStack())
             await calls.enter_async_context(
-                take_calls(served.installation, served.rooms.calls, timers=timers, drain_seconds=drain_seconds)
+                take_calls(
+                    served.installation,
+                    served.rooms.calls,
+                    timers=timers,
+                    drain_seconds=drain_seconds,
+                    leaving_seconds=drain_seconds,
+                )
             )
             scene = Scene(served, apns, address, calls.aclose)
             await scene._furnish()

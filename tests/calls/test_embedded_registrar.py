@@ -89,6 +89,20 @@ async def test_a_better_digest_is_asked_for_where_it_is_set(
                 assert (await phone.register()).status == status
 
 
+async def test_a_digest_that_is_not_asked_for_is_not_judged(sqlite_url: str, tmp_path: Path) -> None:
+    async with EmbeddedScene.start(tmp_path, sqlite_url, sip_digest_algorithms="SHA-256") as scene:
+        await scene.account("bob")
+        async with scene.phone("bob") as bob:
+            bob.answers_with = "MD5"
+            bob.algorithm = "SHA-256"
+            refused = await bob.register()
+            assert refused.status == 401
+            (challenge,) = refused.all("WWW-Authenticate")
+            assert "algorithm=SHA-256," in challenge
+            bob.answers_with = ""
+            assert (await bob.register()).status == 200
+
+
 async def test_who_is_not_there_is_answered_as_a_wrong_password_is(scene: EmbeddedScene) -> None:
     async with scene.phone("nobody") as nobody, scene.phone("bob", "wrong") as wrong:
         answers = [await nobody.register(), await wrong.register()]

@@ -16,12 +16,17 @@ from ringback.clock import ManualClock
 from ringback.errors import StoreUnavailable, WakeupNotFound
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
-from ringback.store import Store, Tx, Unit
+from ringback.store import Query, Store, Tx, Unit
 from tests.calls.waking import PROXY, Waking, process, until, with_apps
 from tests.outbox.outboxes import running
 from tests.push.sending import DELIVERED
 
 T = TypeVar("T")
+unfinished = Query(
+    "test_unfinished",
+    "What is not delivered or given up.",
+    "SELECT channel, state, attempts FROM deliveries WHERE state IN ('READY', 'LEASED')",
+)
 
 
 @pytest.fixture
@@ -78,6 +83,80 @@ async def test_whoever_is_told_tells_the_phones(one: Waking, two: Waking) -> Non
     assert [event.change for event in one.heard] == ["STARTED"]
     assert [event.outcome for event in two.heard] == ["CANCELLED"]
     assert (await one.row(made.row.id)).outcome == "CANCELLED"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_phone_is_told_by_another_process_once_the_call_has_reached_it(
+    one: Waking, two: Waking, arrives: bool
+) -> None:
+    under_way, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: OutgoingPush) -> Reaction:
+        under_way.set()
+        await goes_on.wait()
+        return DELIVERED if arrives else Reaction(Verdict.RETRY, "ServiceUnavailable", 503)
+
+    one.room.fcm.say(slow)
+    await one.token("fcm")
+    async with running(two.room.outbox):
+        made = await one.push_only.create(PROXY, asked())
+        await under_way.wait()
+        await one.recorder.idle()
+        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
+        await until(lambda: _waits(two))
+        assert two.room.fcm.got == [], "or it would overtake the call"
+        await until(lambda: _is_over(one))
+        goes_on.set()
+        await one.pushed()
+        two.clock.advance(2)
+        await until(lambda: _nothing_waits(two))
+    assert len(one.room.fcm.got) == 1
+    assert [push.content.purpose for push in two.room.fcm.got] == ["call_cancelled"] * arrives
+
+
+async def test_when_the_process_that_pushed_is_gone_the_phone_is_told_after_all(one: Waking, two: Waking) -> None:
+    under_way, test_is_over = asyncio.Event(), asyncio.Event()
+
+    async def for_ever(_: OutgoingPush) -> Reaction:
+        under_way.set()
+        await test_is_over.wait()
+        return DELIVERED
+
+    looks = 0
+
+    async def told() -> bool:
+        nonlocal looks
+        if ("push", "READY", looks + 1) in await _unfinished(two):
+            looks += 1
+            two.clock.advance(1)
+        return bool(two.room.fcm.got)
+
+    one.room.fcm.say(for_ever)
+    await one.token("fcm")
+    async with running(two.room.outbox):
+        made = await one.push_only.create(PROXY, asked())
+        await under_way.wait()
+        await one.recorder.idle()
+        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
+        await until(told)
+    assert [push.content.purpose for push in two.room.fcm.got] == ["call_cancelled"]
+    test_is_over.set()
+
+
+async def _unfinished(waking: Waking) -> list[tuple[str, str, int]]:
+    async def read(tx: Tx) -> list[tuple[str, str, int]]:
+        return await tx.all(unfinished)
+
+    return await waking.store.read(read)
+
+
+async def _waits(waking: Waking) -> bool:
+    """Whether the farewell was looked at, and is to be looked at again."""
+    return ("push", "READY", 1) in await _unfinished(waking)
+
+
+async def _nothing_waits(waking: Waking) -> bool:
+    return await _unfinished(waking) == []
 
 
 async def _has_got(waking: Waking, apns: int, fcm: int) -> bool:
@@ -335,33 +414,6 @@ async def test_a_process_that_is_stuck_with_one_call_keeps_no_other_call_waiting
     assert len(other.pushes) == 1
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     assert len((await two.push_only.create(PROXY, asked())).pushes) == 1
-
-
-async def test_a_push_that_is_answered_after_another_process_ended_the_call(one: Waking, two: Waking) -> None:
-    """It may ring after it was taken back, for as long as the phone takes to read the second push."""
-    answer = asyncio.Event()
-
-    async def slow(_: OutgoingPush) -> Reaction:
-        await answer.wait()
-        return DELIVERED
-
-    async def has_said_goodbye() -> bool:
-        return farewells(two) == 1
-
-    def farewells(waking: Waking) -> int:
-        return [push.content.purpose for push in waking.room.fcm.got].count("call_cancelled")
-
-    one.room.fcm.say(slow)
-    await one.token("fcm")
-    made = await one.push_only.create(PROXY, asked())
-    await one.recorder.idle()
-    async with running(two.room.outbox):
-        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
-        await until(has_said_goodbye)
-    await until(lambda: _is_over(one))
-    answer.set()
-    await one.pushed()
-    assert farewells(one) == 0
 
 
 async def test_a_call_that_sip_holds_can_be_ended_over_http(one: Waking, two: Waking) -> None:

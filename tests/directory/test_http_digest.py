@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -88,6 +89,28 @@ async def test_an_answer_for_one_address_is_none_for_another(served_sqlite: Serv
     for path, status in ((PATH.replace("nothing", "another"), KEPT_OUT), (PATH, LET_IN), (PATH, KEPT_OUT)):
         async with served_sqlite.session.get(served_sqlite.public + path, headers={"Authorization": told}) as answer:
             assert answer.status == status, "and each answer once"
+
+
+@pytest.mark.parametrize(("setting", "taken"), [("SHA-256", KEPT_OUT), ("SHA-256,MD5", LET_IN), ("MD5", LET_IN)])
+async def test_md5_is_taken_unless_the_setting_has_sha_256_alone(
+    sqlite_url: str, tmp_path: Path, setting: str, taken: int
+) -> None:
+    async with Served.start(tmp_path, sqlite_url, sip_digest_algorithms=setting) as served:
+        await add(served)
+        asked = await challenge(served)
+        assert "algorithm=SHA-256," in asked
+        assert ("algorithm=MD5," in asked) == (taken == LET_IN)
+        for algorithm, status in (("MD5", taken), ("SHA-256", LET_IN)):
+            nonce = parse_challenge((await challenge(served)).partition(", Digest ")[0].partition(", Basic ")[0]).nonce
+            auth = HTTPDigestAuth("jan", PASSWORD)
+            auth.init_per_thread_state()
+            auth._thread_local.chal = {"realm": "example.org", "nonce": nonce, "algorithm": algorithm, "qop": "auth"}
+            told = auth.build_digest_header("GET", served.public + PATH)
+            async with served.session.get(served.public + PATH, headers={"Authorization": told}) as answer:
+                assert answer.status == status
+                if status == KEPT_OUT:
+                    assert "algorithm=SHA-256," in answer.headers["WWW-Authenticate"]
+                    assert "MD5" not in answer.headers["WWW-Authenticate"]
 
 
 async def test_who_guesses_too_often_waits(served_sqlite: Served) -> None:

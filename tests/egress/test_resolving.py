@@ -75,6 +75,17 @@ async def test_slow_names_of_one_app_do_not_delay_another(room: Room, urgent: bo
     assert await took(room.ask("nobodys.example", owner="")) < 1
 
 
+@pytest.mark.parametrize("urgent", [False, True])
+async def test_slow_names_of_a_few_apps_together_do_not_delay_another(room: Room, urgent: bool) -> None:
+    for number in range(THREADS // PLACES_OF_AN_OWNER):
+        await room.tarpit(2 * PLACES_OF_AN_OWNER, owner=f"evil{number}", urgent=urgent)
+    for name in ("good", "better"):
+        assert await took(room.ask(f"{name}.example", owner="shop", urgent=urgent)) < 1
+    both = await asyncio.gather(*(room.ask(f"{name}.example", owner="shop") for name in ("fine", "finer")))
+    assert both == [200, 200]
+    assert await took(room.ask("nobodys.example", owner="", urgent=urgent)) < 1
+
+
 async def test_slow_names_of_an_app_do_not_delay_its_urgent_requests(room: Room) -> None:
     await room.tarpit(100, owner="bank")
     assert await took(room.ask("good.example", urgent=True)) < 1

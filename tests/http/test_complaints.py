@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.http import Listener, bind_address
+from ringback.http import complaints
 from ringback.http.complaints import QUIET_SECONDS, OnceAMinute
-from tests.http.test_connection import app, talk
+from tests.http.listening import listening, talk
 
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
@@ -19,20 +18,19 @@ UPGRADE = (
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
-    listener = Listener(app, bind_address("test", "127.0.0.1", 0), None)
-    task = asyncio.create_task(listener.serve())
-    while not listener.ready:  # noqa: ASYNC110 - uvicorn has a flag, no event
-        await asyncio.sleep(0.005)
-    yield listener.port
-    listener.stop()
-    await task
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """Nothing was said before: neither here nor in another test of this process."""
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "filters", [])
+    monkeypatch.setattr(complaints, "_once_a_minute", OnceAMinute())
+    async with listening() as at:
+        yield at
 
 
 async def test_nonsense_is_told_once(port: int, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(20):
         assert (await talk(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
-    assert len([one for one in caplog.records if one.name == "uvicorn.error"]) <= 1
+    said = [one.getMessage() for one in caplog.records if one.name == "uvicorn.error"]
+    assert said == ["Invalid HTTP request received."]
 
 
 async def test_other_protocols_are_not_spoken_and_nobody_is_told_to_install_them(

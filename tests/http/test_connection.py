@@ -7,48 +7,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.http import Listener, bind_address
 from ringback.http.connection import MAX_HEAD_BYTES, MAX_HEADER_FIELDS, Connection
+from tests.http.listening import listening, talk
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-async def app(_: dict[str, object], receive: object, send: object) -> None:
-    body = b""
-    more = True
-    while more:
-        message = await receive()  # type: ignore[operator]
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    headers = [(b"content-length", str(len(body) + 2).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]
-    await send({"type": "http.response.body", "body": b"ok" + body})  # type: ignore[operator]
 
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(Connection, "receive_seconds", 0.2)
-    listener = Listener(app, bind_address("test", "127.0.0.1", 0), None, max_connections=8)
-    task = asyncio.create_task(listener.serve())
-    while not listener.ready:  # noqa: ASYNC110 - uvicorn has a flag, no event
-        await asyncio.sleep(0.005)
-    yield listener.port
-    listener.stop()
-    await task
-
-
-async def talk(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """Sends the pieces with a pause after each; returns all that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for piece in pieces:
-            writer.write(piece)
-            await asyncio.sleep(pause)
-        return await asyncio.wait_for(reader.read(), 5)
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
+    async with listening(max_connections=8) as at:
+        yield at
 
 
 async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:

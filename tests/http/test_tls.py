@@ -7,7 +7,6 @@ import contextlib
 import os
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ import structlog.testing
 from cryptography import x509
 
 from ringback.errors import StartRefused
-from ringback.http import Listener, bind_address
 from ringback.http.listener import CERTIFICATE_CHECK_SECONDS, Certificate
 from tests.contract.raw import request_bytes
+from tests.http.listening import listening
 from tests.http.small_app import AUTHORIZATION, small_app
 
 
@@ -52,20 +51,6 @@ def files(tmp_path: Path) -> Files:
     return made
 
 
-@contextlib.asynccontextmanager
-async def listening(certificate: Certificate | None, **options: int) -> AsyncIterator[int]:
-    """A listener with TLS on a free port, which is its value."""
-    listener = Listener(small_app(), bind_address("test", "127.0.0.1", 0), certificate, **options)
-    serving = asyncio.create_task(listener.serve())
-    while not listener.ready:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.005)
-    try:
-        yield listener.port
-    finally:
-        listener.stop()
-        await serving
-
-
 def trusting_nobody() -> ssl.SSLContext:
     """A client that looks at any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -84,7 +69,7 @@ async def serial_seen(port: int) -> int:
 
 async def test_new_certificate_is_served_and_old_connections_live_on(files: Files) -> None:
     certificate = Certificate(str(files.certificate), str(files.key))
-    async with listening(certificate) as port:
+    async with listening(small_app(), certificate) as port:
         assert await serial_seen(port) == 1001
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_nobody())
         assert not certificate.reload_if_changed()
@@ -101,7 +86,7 @@ async def test_new_certificate_is_served_and_old_connections_live_on(files: File
 
 async def test_watch_finds_the_new_certificate_by_itself(files: Files) -> None:
     certificate = Certificate(str(files.certificate), str(files.key))
-    async with listening(certificate) as port:
+    async with listening(small_app(), certificate) as port:
         watching = asyncio.create_task(certificate.watch())
         files.issue(1003)
         async with asyncio.timeout(CERTIFICATE_CHECK_SECONDS * 10):
@@ -113,7 +98,7 @@ async def test_watch_finds_the_new_certificate_by_itself(files: Files) -> None:
 @pytest.mark.parametrize("broken", ["garbage", "empty", "gone", "other key", "half"])
 async def test_a_broken_new_certificate_leaves_the_old_one(files: Files, tmp_path: Path, broken: str) -> None:
     certificate = Certificate(str(files.certificate), str(files.key))
-    async with listening(certificate) as port:
+    async with listening(small_app(), certificate) as port:
         good = files.certificate.read_bytes()
         if broken == "gone":
             files.certificate.unlink()
@@ -155,7 +140,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(files: Files) -> None
 
 
 async def test_passwords_and_old_protocol_versions(files: Files) -> None:
-    async with listening(Certificate(str(files.certificate), str(files.key))) as port:
+    async with listening(small_app(), Certificate(str(files.certificate), str(files.key))) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_nobody())
         assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
         writer.write(request_bytes("GET", "/powerauth-cloud/seen", AUTHORIZATION))
@@ -171,7 +156,7 @@ async def test_passwords_and_old_protocol_versions(files: Files) -> None:
 
 
 async def test_plain_http_on_a_tls_listener_gets_nothing(files: Files) -> None:
-    async with listening(Certificate(str(files.certificate), str(files.key))) as port:
+    async with listening(small_app(), Certificate(str(files.certificate), str(files.key))) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request_bytes("GET", "/powerauth-cloud/seen", AUTHORIZATION))
         async with asyncio.timeout(60):
@@ -182,7 +167,7 @@ async def test_plain_http_on_a_tls_listener_gets_nothing(files: Files) -> None:
 
 
 async def test_whoever_says_nothing_before_tls_is_counted(files: Files) -> None:
-    async with listening(Certificate(str(files.certificate), str(files.key)), max_connections=6) as port:
+    async with listening(small_app(), Certificate(str(files.certificate), str(files.key)), max_connections=6) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_nobody())
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         endings = asyncio.as_completed([ended(one) for one, _ in silent], timeout=5)

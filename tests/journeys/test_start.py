@@ -88,6 +88,21 @@ def test_streams_that_whoever_started_it_has_closed(prepared: ServerProcess, clo
         process.wait()
 
 
+@pytest.mark.parametrize("command", ["--help", "config show --json", "serve"])
+def test_an_output_on_a_disk_that_is_full(prepared: ServerProcess, command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ringback", *command.split()],
+            env=prepared.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=4 * SHORTLY,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "ringback: cannot write: No space left on device.\n")
+
+
 def test_a_data_folder_that_cannot_be_written(new_server: NewServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     server = new_server(folder="file/data", fresh=True)
@@ -132,7 +147,7 @@ def test_the_key_file_of_another_installation(prepared: ServerProcess) -> None:
 
 
 async def test_a_database_of_an_older_version(prepared: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is none yet: the program is made to want a later schema. For a newer one see `test_cli.py`."""
+    """The program is made to want a later schema. For a newer one see `test_cli.py`."""
     monkeypatch.setattr("ringback.installation.HEAD", "9999")
     settings, _ = load_settings({"RINGBACK_DATA_DIR": str(prepared.folder)})
     with pytest.raises(StartRefused, match=r"needs 9999\. Make a backup, then run: ringback db upgrade"):

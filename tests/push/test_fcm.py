@@ -244,6 +244,30 @@ async def test_the_token_endpoint_is_the_servers_own(double: FcmDouble, source: 
     assert double.token_requests == []
 
 
+async def test_an_access_token_that_was_fetched_beforehand(
+    double: FcmDouble, source: Source, provider: FcmProvider
+) -> None:
+    await provider.make_ready("bank")
+    await provider.make_ready("bank")
+    assert len(double.token_requests) == 1
+    assert (await provider.send(push_to(TOKEN, kind="fcm"))).verdict is Verdict.DELIVERED
+    assert len(double.token_requests) == 1
+    assert source.reports == []
+
+
+async def test_what_cannot_be_fetched_beforehand_is_left_to_the_push(
+    double: FcmDouble, source: Source, provider: FcmProvider
+) -> None:
+    await provider.make_ready("unknown")
+    double.next_token(reject("invalid_grant"))
+    await provider.make_ready("bank")
+    assert (len(double.token_requests), source.reports) == (1, [])
+    assert (await provider.send(push_to(TOKEN, kind="fcm"))).verdict is Verdict.PARK
+    assert source.status("fcm") == "REFUSED"
+    await provider.make_ready("bank")
+    assert len(double.token_requests) == 1
+
+
 # the network ----------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
@@ -18,13 +19,6 @@ from tests.sip.requests import request_of
 
 Connect = Callable[..., Awaitable[StreamPeer]]
 ELSEWHERE = "proxy.example.org"
-
-
-@pytest.fixture
-def client_tls_back(authority: Authority) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(authority.file))
-    context.check_hostname = False
-    return context
 
 
 class Listening:
@@ -70,42 +64,60 @@ async def asked_and_lost(
     return requests
 
 
-@pytest.mark.parametrize(("sent_by", "certified"), [("localhost", "localhost"), ("127.0.0.1", ELSEWHERE)])
-async def test_it_goes_to_the_via_by_a_new_connection(
+class Lost(NamedTuple):
+    """An endpoint with INVITEs whose connection is gone, and where their sender listens."""
+
+    endpoint: SipEndpoint
+    requests: list[IncomingRequest]
+    listening: Listening
+
+
+Lose: TypeAlias = Callable[..., contextlib.AbstractAsyncContextManager[Lost]]
+
+
+@pytest.fixture
+def lose(
     make_endpoint: MakeEndpoint,
     connect: Connect,
     authority: Authority,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
-    client_tls_back: ssl.SSLContext,
-    sent_by: str,
-    certified: str,
-) -> None:
+) -> Lose:
+    """`lose(sent_by, certified)`: the host of their Via, and the name in the certificate of whoever listens there.
+
+    `count`: of INVITEs. `vouching`: whose certificate that is. `has_back`: whether answers may go to addresses.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lost(
+        sent_by: str, certified: str, *, count: int = 1, vouching: Authority = authority, has_back: bool = True
+    ) -> AsyncIterator[Lost]:
+        back = ssl.create_default_context(cafile=str(authority.file))
+        back.check_hostname = False
+        handler = Handler()
+        endpoint = make_endpoint(handler, tls=client_tls, tls_back=back if has_back else None)
+        async with Listening.start(vouching.server([certified], file="via")) as listening:
+            via = f"{sent_by}:{listening.port}"
+            requests = await asked_and_lost(endpoint, handler, connect, server_tls, via, count)
+            yield Lost(endpoint, requests, listening)
+
+    return lost
+
+
+@pytest.mark.parametrize(("sent_by", "certified"), [("localhost", "localhost"), ("127.0.0.1", ELSEWHERE)])
+async def test_it_goes_to_the_via_by_a_new_connection(lose: Lose, sent_by: str, certified: str) -> None:
     """A name is checked; of an address it is enough that our own authority vouches for whoever is there."""
-    handler = Handler()
-    endpoint = make_endpoint(handler, tls=client_tls, tls_back=client_tls_back)
-    async with Listening.start(authority.server([certified], file="via")) as listening:
-        lost = await asked_and_lost(endpoint, handler, connect, server_tls, f"{sent_by}:{listening.port}", count=5)
-        for incoming in lost:
+    async with lose(sent_by, certified, count=5) as (endpoint, requests, listening):
+        for incoming in requests:
             incoming.respond(302)
         await until(lambda: listening.peers and len(listening.peers[0].raw) == 5)
     assert len(listening.peers) == 1, "one connection for all"
     assert not endpoint.counters.refused
 
 
-async def test_nothing_but_answers_goes_where_no_name_was_checked(
-    make_endpoint: MakeEndpoint,
-    connect: Connect,
-    authority: Authority,
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    client_tls_back: ssl.SSLContext,
-) -> None:
-    handler = Handler()
-    endpoint = make_endpoint(handler, tls=client_tls, tls_back=client_tls_back)
-    async with Listening.start(authority.server([ELSEWHERE], file="via")) as listening:
-        lost = await asked_and_lost(endpoint, handler, connect, server_tls, f"127.0.0.1:{listening.port}")
-        lost[0].respond(302)
+async def test_nothing_but_answers_goes_where_no_name_was_checked(lose: Lose) -> None:
+    async with lose("127.0.0.1", ELSEWHERE) as (endpoint, requests, listening):
+        requests[0].respond(302)
         await until(lambda: listening.peers and listening.peers[0].raw)
         with pytest.raises(SipUnreachable):
             await endpoint.send(request_of("MESSAGE"), SipAddress("tls", "127.0.0.1", listening.port))
@@ -121,27 +133,14 @@ async def test_nothing_but_answers_goes_where_no_name_was_checked(
     ],
 )
 async def test_whoever_cannot_show_who_it_is_gets_nothing(
-    make_endpoint: MakeEndpoint,
-    connect: Connect,
-    authority: Authority,
-    server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
-    client_tls_back: ssl.SSLContext,
-    tmp_path: Path,
-    sent_by: str,
-    certified: str,
-    has_back: bool,
-    is_ours: bool,
+    lose: Lose, authority: Authority, tmp_path: Path, sent_by: str, certified: str, has_back: bool, is_ours: bool
 ) -> None:
-    handler = Handler()
-    endpoint = make_endpoint(handler, tls=client_tls, tls_back=client_tls_back if has_back else None)
     told: list[str] = []
     vouching = authority if is_ours else Authority(tmp_path / "another")
-    async with Listening.start(vouching.server([certified], file="via")) as listening:
-        lost = await asked_and_lost(endpoint, handler, connect, server_tls, f"{sent_by}:{listening.port}")
-        lost[0].on_unsent = told.append
-        lost[0].respond(183)
-        lost[0].respond(302)
+    async with lose(sent_by, certified, vouching=vouching, has_back=has_back) as (endpoint, requests, listening):
+        requests[0].on_unsent = told.append
+        requests[0].respond(183)
+        requests[0].respond(302)
         await until(lambda: told)
         assert not any(peer.raw for peer in listening.peers)
     assert len(told) == 1, "of the final answer only"

@@ -99,15 +99,7 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 async def test_a_newer_database_is_refused_in_one_line(location: SqliteLocation | PostgresLocation) -> None:
-    newer = "UPDATE alembic_version SET version_num = 'from the future'"
-    if isinstance(location, SqliteLocation):
-        connection = apsw.Connection(str(location.path))
-        connection.execute(newer)
-        connection.close()
-    else:
-        other = await asyncpg.connect(location.url)
-        await other.execute(newer)
-        await other.close()
+    await execute(location, "UPDATE alembic_version SET version_num = 'from the future'")
     with pytest.raises(StartRefused) as caught:
         await upgrade_in_subprocess(location)
     assert "Run the newer one" in caught.value.message
@@ -124,6 +116,55 @@ async def test_an_upgrade_that_fails_leaves_nothing_behind(tmp_path: Path) -> No
     connection = apsw.Connection(str(path))
     assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("registrations",)]
     connection.close()
+
+
+async def test_push_tokens_of_apns_become_lower_case_and_of_two_the_last_that_was_told_stays(
+    location: SqliteLocation | PostgresLocation,
+) -> None:
+    number, other, odd = "AB" * 32, "cD" * 8, "ABC" * 7
+    rows = [
+        ("old", "apns", number, 1),
+        ("new", "apns", number.lower(), 2),
+        ("voip", "apns-voip", number, 1),
+        ("first", "apns", other, 3),
+        ("second", "apns", other.upper(), 3),
+        ("made up", "apns", "Simulator-1", 1),
+        ("odd", "apns", odd, 1),
+        ("fcm", "fcm", number, 1),
+        ("lower", "apns-voip", "ef" * 32, 1),
+    ]
+    values = ", ".join(f"('{id_}', 'bank', 'jan', '{kind}', '{text}', false, {at}, 1)" for id_, kind, text, at in rows)
+    columns = "id, app_id, user_id, kind, push_token, suspended, registered_at, version"
+    await execute(location, "INSERT INTO apps (id, roles, created_at, version) VALUES ('bank', '[]', 1, 1)")
+    await execute(location, f"INSERT INTO push_tokens ({columns}) VALUES {values}")
+    await execute(location, "UPDATE alembic_version SET version_num = '0004'")
+    assert await upgrade_in_subprocess(location) is True
+    assert await current_revision(location) == HEAD
+    found = await execute(location, "SELECT id, push_token, version FROM push_tokens ORDER BY id")
+    assert found == [
+        ("fcm", number, 1),
+        ("lower", "ef" * 32, 1),
+        ("made up", "Simulator-1", 1),
+        ("new", number.lower(), 1),
+        ("odd", odd, 1),
+        ("second", other.lower(), 2),
+        ("voip", number.lower(), 2),
+    ]
+
+
+async def execute(location: SqliteLocation | PostgresLocation, sql: str) -> list[tuple[object, ...]]:
+    """One statement; what it returns."""
+    if isinstance(location, SqliteLocation):
+        connection = apsw.Connection(str(location.path))
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+    other = await asyncpg.connect(location.url)
+    try:
+        return [tuple(row) for row in await other.fetch(sql)]
+    finally:
+        await other.close()
 
 
 def test_the_serving_process_loads_neither_alembic_nor_sqlalchemy() -> None:

@@ -5,7 +5,8 @@ configuration, which `AppConfiguration` changes. Later facets (OAuth client, ico
 and configurations are cached for less than two seconds.
 
 `CredentialDesk` takes what an app pushes with, and `PushCredentials` keeps it. Providers get it from `LiveCredentials`,
-and tell that what became of it; `CredentialExpiry` says in time which certificates run out.
+and tell that what became of it; `CredentialExpiry` says in time which certificates run out, and `CredentialsReady` has
+access tokens fetched before a push needs them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from ringback.apps.configuration import AppConfiguration
 from ringback.apps.credential_desk import CredentialDesk
 from ringback.apps.credential_expiry import CredentialExpiry
+from ringback.apps.credentials_ready import CredentialsReady
 from ringback.apps.live_credentials import LiveCredentials
 from ringback.apps.model import AppVersion
 from ringback.apps.push_credentials import PushCredentials
@@ -26,6 +28,7 @@ __all__ = [
     "AppsService",
     "CredentialDesk",
     "CredentialExpiry",
+    "CredentialsReady",
     "CustomActivation",
     "LiveCredentials",
     "OAuth2Provider",

@@ -83,9 +83,17 @@ class Digests(Protocol):
         ...
 
     async def check(
-        self, authorization: str, *, method: str, uri: str, realm: str, address: str, domain: str | None = None
+        self,
+        authorization: str,
+        *,
+        method: str,
+        uri: str,
+        realm: str,
+        address: str,
+        domain: str | None = None,
+        algorithms: tuple[str, ...],
     ) -> Verdict:
-        """What an Authorization field is worth. Raises StoreUnavailable."""
+        """What an Authorization field is worth, with one of the algorithms. Raises StoreUnavailable."""
         ...
 
 

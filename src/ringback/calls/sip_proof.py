@@ -14,7 +14,7 @@ MOST_ANSWERS = 8
 
 
 class SipProof:
-    """Asks for it. `realm`: empty = the domain of the subscriber. `algorithms`: what is asked for, the best first.
+    """Asks for it. `realm`: empty = the domain of the subscriber. `algorithms`: asked for and taken, the best first.
 
     baresip 1.0 and others built on its library give up when one of several challenges is not MD5, against RFC 8760
     §2.4.
@@ -34,10 +34,16 @@ class SipProof:
         realm = self._realm or domain
         answer = _answer_for(realm, request.headers.lines("Authorization"))
         if answer is None:
-            _challenge(incoming, self._challenges(realm, address))
+            _challenge(incoming, self._digests.challenges(realm, address, algorithms=self._algorithms))
             return None
         verdict = await self._digests.check(
-            answer, method=request.method, uri=request.uri, realm=realm, address=address, domain=domain
+            answer,
+            method=request.method,
+            uri=request.uri,
+            realm=realm,
+            address=address,
+            domain=domain,
+            algorithms=self._algorithms,
         )
         if verdict.outcome in {"challenge", "exhausted"}:
             incoming.count("wrong_password")
@@ -45,12 +51,8 @@ class SipProof:
             incoming.dismiss(403, "Too Many Wrong Passwords")
             return None
         if verdict.credential is None:
-            asked = tuple(one for one in verdict.challenges if any(f"={name}," in one for name in self._algorithms))
-            _challenge(incoming, asked or self._challenges(realm, address))
+            _challenge(incoming, verdict.challenges)
         return verdict.credential
-
-    def _challenges(self, realm: str, address: str) -> tuple[str, ...]:
-        return self._digests.challenges(realm, address, algorithms=self._algorithms)
 
 
 def _challenge(incoming: IncomingRequest, challenges: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -28,6 +29,7 @@ _GROUPS = {
     "worker": ("Deliver only, beside servers on the same PostgreSQL.", "serve:worker"),
 }
 _HIDDEN = ("role",)
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Lazy(click.Group):
@@ -63,9 +65,18 @@ def main() -> None:
 
     _open_streams()
     try:
-        ringback.main(prog_name="ringback")
+        try:
+            ringback.main(prog_name="ringback")
+        finally:
+            sys.stdout.flush()  # what cannot be written is told of here, not when the interpreter goes
     except RingbackError as error:
         click.echo(f"ringback: {error.message}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK_IS_FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the rest of it, which the interpreter tries once more
+        click.echo(f"ringback: cannot write: {error.strerror}.", err=True)
         sys.exit(1)
 
 

@@ -60,7 +60,8 @@ class DigestGuard:
     for the address, when the nonce had been sent there (the source of a datagram can be forged), and for the
     subscriber; where a subscriber was proven last, it is listened to even while strangers guess.
 
-    A wrong answer with SHA-256 is asked for MD5 next, whoever it is: the operator may have nothing but MD5.
+    A wrong answer with SHA-256 is asked for MD5 next, where MD5 is asked for at all: the operator may have nothing
+    else, whoever it is.
     """
 
     def __init__(
@@ -99,15 +100,24 @@ class DigestGuard:
     # judging ----------------------------------------------------------------------------------------------------------
 
     async def check(
-        self, authorization: str, *, method: str, uri: str, realm: str, address: str, domain: str | None = None
+        self,
+        authorization: str,
+        *,
+        method: str,
+        uri: str,
+        realm: str,
+        address: str,
+        domain: str | None = None,
+        algorithms: tuple[str, ...] = ALGORITHMS,
     ) -> Verdict:
         """Judges the value of an Authorization header field (`Digest …`).
 
         `uri`: what is asked for. `domain`: the domain that the user name belongs to; None = the realm tells.
+        `algorithms`: those that are asked for, the best first; an answer with another one is not looked at.
         """
-        given = _read(authorization)
+        given = _read(authorization, algorithms)
         if given is None or given.realm != realm or not same_text(given.uri, uri):
-            return Verdict("challenge", challenges=self.challenges(realm, address))
+            return Verdict("challenge", challenges=self.challenges(realm, address, algorithms=algorithms))
         algorithm = given.algorithm.upper()
         nonce = self._open_nonce(given.nonce, realm)
         if nonce is None:
@@ -124,7 +134,7 @@ class DigestGuard:
                 self._count_failure(subscriber, address, sent_there=nonce[14:18] == self._hint(address))
             credential = None
         if credential is None or credential.disabled:
-            return self._refused(realm, address, algorithm)
+            return self._refused(realm, address, algorithm, algorithms)
         return self._first_time(credential, nonce, given, subscriber, address)
 
     async def _look_up(self, username: str, realm: str, domain: str | None) -> SubscriberCredential | None:
@@ -156,11 +166,11 @@ class DigestGuard:
             self._proven_at.popitem(last=False)
         return Verdict("proven", credential)
 
-    def _refused(self, realm: str, address: str, algorithm: str) -> Verdict:
-        if algorithm == "SHA-256":
+    def _refused(self, realm: str, address: str, algorithm: str, algorithms: tuple[str, ...]) -> Verdict:
+        if algorithm == "SHA-256" and "MD5" in algorithms:
             challenges = self.challenges(realm, address, stale=True, algorithms=("MD5",))
             return Verdict("stale", challenges=challenges)
-        return Verdict("challenge", challenges=self.challenges(realm, address))
+        return Verdict("challenge", challenges=self.challenges(realm, address, algorithms=algorithms))
 
     def _stale(self, realm: str, address: str, algorithm: str) -> Verdict:
         """The same algorithm again: it is the one that this client has something for."""
@@ -242,15 +252,15 @@ def _made_at(nonce: bytes) -> int:
     return int.from_bytes(nonce[:_TIME], "big")
 
 
-def _read(authorization: str) -> Authorization | None:
-    """What can be judged: one of our algorithms, qop auth with a count, nothing overlong."""
+def _read(authorization: str, algorithms: tuple[str, ...]) -> Authorization | None:
+    """What can be judged: one of these algorithms, qop auth with a count, nothing overlong."""
     if len(authorization) > LONGEST:
         return None
     try:
         given = parse_authorization(authorization)
     except SipMalformed:
         return None
-    is_whole = given.algorithm.upper() in ALGORITHMS and given.qop == "auth" and given.cnonce and given.nc
+    is_whole = given.algorithm.upper() in algorithms and given.qop == "auth" and given.cnonce and given.nc
     return given if is_whole and _is_name(given.username) else None
 
 

@@ -27,12 +27,16 @@ class DigestAuthenticator:
 
     The realm says which domain the user name belongs to. Asked without one, we name `RINGBACK_SIP_REALM`; else the
     domain that the Host field lies in (`push.example.org` in `example.org`); else the only domain that there is.
+    `algorithms`: what is asked for and taken, best first.
     """
 
     scheme = "digest"
 
-    def __init__(self, *, store: Store, guard: DigestGuard, credentials: SipCredentials) -> None:
+    def __init__(
+        self, *, store: Store, guard: DigestGuard, credentials: SipCredentials, algorithms: tuple[str, ...]
+    ) -> None:
         self._store = store
+        self._algorithms = algorithms
         self._guard = guard
         self._credentials = credentials
 
@@ -43,7 +47,12 @@ class DigestAuthenticator:
         if realm is None or (realm != self._credentials.shared_realm and not _DOMAIN.fullmatch(realm)):
             raise NotAuthenticated(_REFUSED)
         verdict = await self._guard.check(
-            authorization, method=asked.method, uri=asked.target, realm=realm, address=asked.address
+            authorization,
+            method=asked.method,
+            uri=asked.target,
+            realm=realm,
+            address=asked.address,
+            algorithms=self._algorithms,
         )
         if verdict.outcome == "exhausted":
             raise TooManyAttempts
@@ -56,7 +65,7 @@ class DigestAuthenticator:
         realm: str | None = self._credentials.shared_realm
         if not realm:
             realm = await self._store.read(_domain_of, asked.host)
-        return self._guard.challenges(realm, asked.address) if realm else ()
+        return self._guard.challenges(realm, asked.address, algorithms=self._algorithms) if realm else ()
 
 
 async def _domain_of(tx: Tx, host: str) -> str | None:

@@ -101,7 +101,7 @@ class AccessTokens:
             "iat": now_s,
             "exp": now_s + ASSERTION_SECONDS,
         }
-        return jwt.encode(header, claims, RSAKey.import_key(account.private_key))
+        return jwt.encode(header, claims, RSAKey.import_key(account.signing_key))
 
 
 def _read_answer(answer: Answer, now_ms: int) -> Shown:

@@ -28,7 +28,7 @@ from ringback.push.gathering import Gathering
 from ringback.push.model import NewPush, OutgoingPush
 from ringback.push.model_tokens import PushToken
 from ringback.push.reactions import Verdict
-from ringback.push.ringing import Ringing
+from ringback.push.ringing import MAY_HAVE_RUNG, NEVER_RANG, Ringing
 from ringback.push.service import CALL_CHANNEL, Pushes, delivery_of
 from ringback.store import Store, Tx
 
@@ -318,12 +318,12 @@ class CallPushes:
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                     continue
                 earlier.pop()
-            return GiveUp(f"{self._why_over(ringing)}: {result.reason}", note=result.note), duration_ms, earlier
+            return GiveUp(f"{self._why_over(ringing)}{result.reason}", note=result.note), duration_ms, earlier
 
     def _why_over(self, ringing: Ringing) -> str:
         if ringing.withdrawn is not None:
-            return "the call ended"
-        return "the server stopped" if self._closing else "the ring time is over"
+            return MAY_HAVE_RUNG if ringing.is_out else NEVER_RANG
+        return "the server stopped: " if self._closing else "the ring time is over: "
 
     async def _attempt(self, ringing: Ringing) -> Result:
         seconds = self._seconds_left(ringing)

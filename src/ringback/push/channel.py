@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback.outbox import Circuit, Delivered, Delivery, GiveUp, Outbox, Result, RetryLater, Settled
 from ringback.push import queries
 from ringback.push.content import decode_content
 from ringback.push.model import LIVE_ACTIVITY, TRANSITIONS, OutgoingPush, WaitingPush
 from ringback.push.reactions import Reaction, Verdict
+from ringback.push.ringing import NEVER_RANG
 from ringback.push.service import CAMPAIGN_CHANNEL, CHANNEL, NOTHING_MORE
 from ringback.store import Tx
 
@@ -29,6 +31,11 @@ _CAMPAIGN_IN_FLIGHT = 1_024
 # What was under way when a connection broke fails together; only what fails after that says that nobody is there.
 _CIRCUIT_AFTER = 16
 _CIRCUIT_SECONDS = 5
+_LOOK_SECONDS = 1
+_MOST_LOOKS = 20
+"""No attempt takes so many seconds: then the process that made it is gone, and the phone may ring."""
+_FAREWELL = '"call_cancelled"'
+"""In the payload of what takes back the push of a call, and hardly ever in another one."""
 _NO_ID_YET = NOTHING_MORE.decode()
 _encode = msgspec.json.Encoder().encode
 
@@ -82,7 +89,17 @@ class PushChannel:
         """The pushes of some deliveries, with their push tokens as they are now."""
         ids = [push_id_of(delivery) for delivery in deliveries]
         found = {push.id: push for push in await tx.all(queries.waiting_pushes, _encode(ids).decode())}
+        found |= await self._with_calls(tx, [push for push in found.values() if _FAREWELL in push.payload])
         return [found.get(push_id) for push_id in ids]
+
+    async def _with_calls(self, tx: Tx, farewells: Sequence[WaitingPush]) -> dict[str, WaitingPush]:
+        """What tells phones that a call is over, with the push of that call, by id."""
+        if not farewells:
+            return {}
+        calls = {push.id: decode_content(push.payload).push_id for push in farewells}
+        rung = await tx.all(queries.pushes_of_calls, _encode(list(calls.values())).decode())
+        by_id = {push.id: push for push in rung}
+        return {push.id: replace(push, takes_back=by_id.get(calls[push.id])) for push in farewells}
 
     async def attempt(self, delivery: Delivery, work: WaitingPush | None) -> Result:
         """One attempt."""
@@ -91,6 +108,12 @@ class PushChannel:
         refused = self._why_not(work)
         if work is None or refused is not None:
             return GiveUp(refused or "", destination_was_asked=False)
+        is_under_way = work.takes_back is not None and work.takes_back.status == "QUEUED"
+        if is_under_way and delivery.attempts <= _MOST_LOOKS:
+            # Another process is trying. This must not overtake the call, nor come where the call never does.
+            return RetryLater(
+                "the call is on its way to the phone", pause_seconds=_LOOK_SECONDS, destination_is_well=True
+            )
         if work.kind == "local" and self._local is not None:
             return await self._local.send(work)
         push = self._outgoing(delivery, work)
@@ -123,6 +146,8 @@ class PushChannel:
         needs_none = is_local or push.kind == LIVE_ACTIVITY
         if not push.has_token and (not needs_none or push.push_token_id is not None):
             return "the push token is gone"
+        if push.takes_back is not None and (push.takes_back.reason or "").startswith(NEVER_RANG):
+            return "the call has not reached the phone"
         return "the registration is blocked" if push.suspended else None
 
     async def _write(self, tx: Tx, effect: Effect) -> None:

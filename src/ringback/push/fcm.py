@@ -7,6 +7,7 @@ scale" (pauses and quota).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from urllib.parse import quote
 
 import msgspec
@@ -49,6 +50,7 @@ class FcmProvider:
         only_checks: bool = False,
     ) -> None:
         self._only_checks = only_checks
+        self._credentials = credentials
         self._place = Place.of(url)
         self._gate = Gate(
             "fcm",
@@ -88,6 +90,17 @@ class FcmProvider:
         reaction = await self._ask(push, stored, account, message)
         await self._gate.note(stored, reaction)
         return self._gate.closing_words(push, reaction)
+
+    async def make_ready(self, app_id: str) -> None:
+        """Fetches the access token of an app, where it has none that will do for a while. Raises StoreUnavailable.
+
+        What is in the way, the first push will say. A credential that is refused is left alone.
+        """
+        stored = await self._credentials.load(app_id, "fcm")
+        if stored is None or stored.status == "REFUSED" or not isinstance(stored.credential, FcmServiceAccount):
+            return
+        with contextlib.suppress(Refusal, Unavailable):
+            await self._access_tokens.get(stored.id, stored.credential)
 
     async def close(self) -> None:
         """Closes all connections."""

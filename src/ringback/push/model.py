@@ -58,6 +58,14 @@ class Push(msgspec.Struct, frozen=True):
     provider_id: str | None = None
 
 
+class RungPush(msgspec.Struct, frozen=True, gc=False):
+    """How far the push of a call is that another one takes back."""
+
+    id: str
+    status: Status
+    reason: str | None
+
+
 class WaitingPush(msgspec.Struct, frozen=True, gc=False):
     """A push that is about to be sent, and its push token as it is now, if it is still there."""
 
@@ -74,6 +82,8 @@ class WaitingPush(msgspec.Struct, frozen=True, gc=False):
     encryption_key_sealed: bytes | None
     suspended: bool | None
     registered_at: int | None
+    takes_back: RungPush | None = None
+    """The push of a call that it takes back; not read with the others."""
 
     def __repr__(self) -> str:
         return f"WaitingPush({self.kind} {self.id})"

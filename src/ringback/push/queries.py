@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.push.model import LocalPush, Push, WaitingPush
+from ringback.push.model import LocalPush, Push, RungPush, WaitingPush
 from ringback.store import Command, Query, columns, places
 
 insert_push = Command(
@@ -37,6 +37,14 @@ waiting_pushes = Query(
     postgres=_WAITING.format(
         wanted="json_array_elements_text($1::json) AS wanted(id) JOIN pushes AS p ON p.id = wanted.id"
     ),
+)
+
+pushes_of_calls = Query(
+    "pushes_of_calls",
+    "How far some pushes are that are to be taken back; $1 is a JSON list of ids.",
+    f"SELECT {columns(RungPush)} FROM pushes WHERE id IN (SELECT value FROM json_each($1))",
+    row=RungPush,
+    postgres=f"SELECT {columns(RungPush)} FROM pushes WHERE id IN (SELECT json_array_elements_text($1::json))",
 )
 
 end_pushes = Command(

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from ringback.push.model_tokens import PushToken
 
 
+NEVER_RANG = "the call ended: "
+"""How the reason begins of a push that was given up since the call was over, and that has not arrived before."""
+MAY_HAVE_RUNG = "the call ended, and may have rung: "
+"""The same where an attempt before had no answer."""
+
+
 class Ringing:
     """A push of a call, from the moment it is sent until the ring time is over. Lean: each call that waits has one."""
 
