@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.http import Listener, bind_address
+from ringback.http import Listener, bind_address, connection
 from ringback.http.connection import MAX_HEAD_BYTES, MAX_HEADER_FIELDS, Connection
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -38,8 +38,9 @@ async def port() -> AsyncIterator[int]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever does not come at once comes too late."""
+    """Whatever does not come at once comes too late; the refusal can be read for as long as it takes."""
     monkeypatch.setattr(Connection, "receive_seconds", 0.2)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 60)
 
 
 async def talk(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
