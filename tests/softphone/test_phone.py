@@ -234,7 +234,7 @@ async def test_pushes_come_once_each_over_broken_connections(phone: Phone, doubl
 
 
 async def test_server_that_is_not_there(state_file: StateFile, double: ServerDouble) -> None:
-    async with Phone(state_file, timeout_seconds=2) as phone:
+    async with Phone(state_file, timeout_seconds=60) as phone:
         with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9 does not answer"):
             await phone.activate("http://127.0.0.1:9", double.sdk_config, double.code, name="x", pin=PIN)
         with pytest.raises(ServerUnreachable, match="is no URL"):
