@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ringback.http import Listener, bind_address, connection
+from ringback.http import Listener, bind_address
 from ringback.http.connection import MAX_HEAD_BYTES, MAX_HEADER_FIELDS, Connection
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -38,23 +38,35 @@ async def port() -> AsyncIterator[int]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever does not come at once comes too late; the refusal can be read for as long as it takes."""
+    """Whatever does not come at once comes too late."""
     monkeypatch.setattr(Connection, "receive_seconds", 0.2)
-    monkeypatch.setattr(connection, "LINGER_SECONDS", 60)
+
+
+class Client(asyncio.Protocol):
+    """Keeps what came, also where the server closes with something unread, which resets the connection."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.is_closed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.is_closed.set()
 
 
 async def talk(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
     """Sends the pieces with a pause after each; returns all that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    transport, client = await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", port)
     try:
         for piece in pieces:
-            writer.write(piece)
+            transport.write(piece)
             await asyncio.sleep(pause)
-        return await asyncio.wait_for(reader.read(), 60)
-    except ConnectionError:
-        return b""
+        await asyncio.wait_for(client.is_closed.wait(), 60)
+        return client.heard
     finally:
-        writer.close()
+        transport.abort()
 
 
 @pytest.mark.usefixtures("hurried")
