@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from ringback.clock import ManualClock
 from ringback.softphone import MemoryState, Phone, Unlock
 from ringback.softphone.errors import RefusedByServer
 from tests.callbacks.receiver import Receiver, Told
@@ -85,10 +85,11 @@ async def test_wrong_signatures_that_block_a_phone_are_told(calling: Served, rec
 
 async def test_a_registration_that_expires_is_told(database_url: str, tmp_path: Path, receiver: Receiver) -> None:
     settings = {"egress_allow": "127.0.0.0/8", "activation_validity_seconds": "1"}
-    async with Served.start(tmp_path, database_url, **settings) as served:
+    clock = ManualClock()
+    async with Served.start(tmp_path, database_url, clock=clock, **settings) as served:
         await listen(served, receiver, "REGISTRATION_STATUS_CHANGE", "activationStatus")
         created = (await served.call("POST", REGISTRATIONS, {"userId": "alice", "appId": "bank"})).body
-        await asyncio.sleep(1.1)
+        clock.advance(1.1)
         await served.call("GET", f"{REGISTRATIONS}/{created['registrationId']}")
         told = await receiver.wait_for(2)
     assert said(told, "activationStatus") == [("CREATED",), ("REMOVED",)]
@@ -105,13 +106,14 @@ async def test_an_operation_that_is_created_and_cancelled(calling: Served, recei
         assert (one.body["applications"], one.body["data"], one.body["externalId"]) == (["bank"], "A2", "e1")
 
 
-async def test_an_operation_that_expires_is_told(calling: Served, receiver: Receiver) -> None:
-    await listen(calling, receiver, "OPERATION_STATUS_CHANGE", "status", "timestampFinalized")
-    soon = calling.installation.clock.now_ms() + 300
-    operation_id = await ask(calling, timestampExpires=soon)
-    await asyncio.sleep(0.35)
-    found = (await calling.call("GET", f"{OPERATIONS}/{operation_id}")).body
-    told = await receiver.wait_for(2)
+async def test_an_operation_that_expires_is_told(database_url: str, tmp_path: Path, receiver: Receiver) -> None:
+    clock = ManualClock()
+    async with Served.start(tmp_path, database_url, clock=clock, egress_allow="127.0.0.0/8") as served:
+        await listen(served, receiver, "OPERATION_STATUS_CHANGE", "status", "timestampFinalized")
+        operation_id = await ask(served, timestampExpires=clock.now_ms() + 300)
+        clock.advance(0.35)
+        found = (await served.call("GET", f"{OPERATIONS}/{operation_id}")).body
+        told = await receiver.wait_for(2)
     assert {one.body["status"]: one.body["timestampFinalized"] for one in told} == {
         "PENDING": None,
         "EXPIRED": found["timestampFinalized"],

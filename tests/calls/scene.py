@@ -174,7 +174,7 @@ class Scene:
 
     async def pushed(self, push_token: str, count: int = 1) -> list[Received]:
         """The pushes to a phone, as soon as they are so many."""
-        return await self.apns.wait_for(count, push_token=push_token)
+        return await self.apns.wait_for(count, push_token=push_token, seconds=60)
 
     async def refused(self) -> dict[str, float]:
         """The counters of refused messages, by reason: those of all tests of this process so far."""

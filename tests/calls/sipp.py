@@ -75,8 +75,10 @@ class SippResult(msgspec.Struct, frozen=True):
 
     @property
     def statuses(self) -> list[int]:
-        """Statuses of the responses that came, retransmissions and all."""
-        return [message.status for message in self.received if message.status]
+        """Statuses of the responses that came. One that came again, as on a machine that stood still, counts once."""
+        names = ("Via", "To", "Call-ID", "CSeq")
+        seen = {(one.status, *map(one.header, names)): one.status for one in self.received if one.status}
+        return [status for status in seen.values() if status]
 
     @property
     def methods(self) -> list[str]:

@@ -174,7 +174,7 @@ async def test_two_phones_are_pushed_and_the_first_one_takes_the_call(scene: Sce
 
 
 async def test_a_phone_that_never_wakes_is_a_timeout(scene: Scene, proxy: ScriptedProxy) -> None:
-    (token,) = await scene.subscriber(mobile_push_expiry=1)
+    (token,) = await scene.subscriber(mobile_push_expiry=5)
     invited = proxy.invite()
     watched = await proxy.watch()
     await scene.pushed(token)
@@ -184,7 +184,7 @@ async def test_a_phone_that_never_wakes_is_a_timeout(scene: Scene, proxy: Script
     assert await proxy.answered("NOTIFY") == 200, "too late, and nothing happens any more"
     assert sum(message.status >= 300 for message in proxy.peer.came) == 1
     record = await scene.record()
-    assert (record.outcome, record.status, record.reason) == ("TIMEOUT", 480, "no phone registered within 1 s")
+    assert (record.outcome, record.status, record.reason) == ("TIMEOUT", 480, "no phone registered within 5 s")
 
 
 async def test_a_caller_who_hangs_up_is_answered_487_and_nothing_is_left(scene: Scene, proxy: ScriptedProxy) -> None:
@@ -267,7 +267,7 @@ async def test_a_refused_subscription_ends_the_call(scene: Scene, proxy: Scripte
 async def test_a_refusal_that_comes_after_the_push_lets_the_proxy_look_for_itself(
     scene: Scene, proxy: ScriptedProxy
 ) -> None:
-    (token,) = await scene.subscriber(mobile_push_expiry=2)
+    (token,) = await scene.subscriber(mobile_push_expiry=5)
     invited = proxy.invite()
     watched = await proxy.subscribed()
     proxy.notify(watched)

@@ -143,7 +143,7 @@ async def test_a_phone_that_was_registered_and_registers_again_has_woken(scene: 
 async def test_when_the_time_is_over_the_registered_count_or_not(
     scene: Scene, proxy: ScriptedProxy, preference: str, status: int, outcome: str
 ) -> None:
-    (token,) = await scene.subscriber(mobile_push_enable=preference, mobile_push_expiry=1)
+    (token,) = await scene.subscriber(mobile_push_enable=preference, mobile_push_expiry=5)
     invited = proxy.invite()
     await proxy.watch(contact())
     await scene.pushed(token)
@@ -285,7 +285,7 @@ async def test_without_a_password_a_challenge_is_a_refusal(scene: Scene, proxy: 
     assert (await proxy.final(invited)).status == 500
 
 
-@with_settings(sip_without_subscription="continue", wake_seconds=1)
+@with_settings(sip_without_subscription="continue", wake_seconds=5)
 async def test_without_a_subscription_the_phones_may_be_pushed_and_the_call_goes_back_later(
     scene: Scene, proxy: ScriptedProxy
 ) -> None:

@@ -101,7 +101,7 @@ async def test_baresip_is_woken_and_talks(behind: Behind) -> None:
 
 
 async def test_a_phone_that_never_wakes_is_a_480(behind: Behind) -> None:
-    await behind.scene.subscriber(mobile_push_expiry=1)
+    await behind.scene.subscriber(mobile_push_expiry=5)
     call = await run_sipp(behind.folder, "caller_refused", behind.proxy.address, status=480)
     assert call.successful == 1, (call.statuses, call.errors)
     assert (await behind.scene.record()).outcome == "TIMEOUT"
@@ -119,7 +119,7 @@ async def test_a_caller_who_hangs_up_is_told_487(behind: Behind) -> None:
 
 async def test_nobody_is_woken_for_calls_that_the_proxy_gave_up_while_we_stood_still(behind: Behind) -> None:
     await behind.scene.subscriber()
-    (token,) = await behind.scene.subscriber("carol", mobile_push_expiry=1)
+    (token,) = await behind.scene.subscriber("carol", mobile_push_expiry=5)
     async with sipp(behind.folder, "caller_refused", behind.proxy.address, status=480) as caller:
         # The proxy waits 4 s. Nothing is read here meanwhile, like in a process that is stopped.
         while 480 not in caller.result().statuses:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ringback.calls import invited
 from tests.calls.embedded_scene import EmbeddedScene
 from tests.calls.peer import write
 from tests.calls.scene import DOMAIN, Scene
@@ -44,16 +45,19 @@ async def test_the_same_without_a_proxy(tmp_path: Path, sqlite_url: str) -> None
             assert (await scene.scene.record()).outcome == "CANCELLED"
 
 
-@pytest.mark.parametrize(("expires", "waits"), [("1", 1.0), ("0", 1.0), ("600", 2.0), ("soon", 2.0)])
-async def test_a_caller_says_how_long_it_waits(tmp_path: Path, sqlite_url: str, expires: str, waits: float) -> None:
+@pytest.mark.parametrize(("expires", "waits"), [("4", 4.0), ("0", 3.0), ("600", 5.0), ("soon", 5.0)])
+async def test_a_caller_says_how_long_it_waits(
+    tmp_path: Path, sqlite_url: str, expires: str, waits: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invited, "LEAST_SECONDS", 3.0)  # the proxy has to answer in it
     async with (
-        Scene.start(tmp_path, sqlite_url, wake_seconds=2) as scene,
+        Scene.start(tmp_path, sqlite_url, wake_seconds=5) as scene,
         ScriptedProxy.start(scene.address) as proxy,
     ):
         await scene.subscriber()
-        invited = proxy.invite(more=(("Expires", expires),))
+        call = proxy.invite(more=(("Expires", expires),))
         await proxy.watch()
-        assert (await proxy.final(invited)).status == (487 if waits < 2 else 480)
+        assert (await proxy.final(call)).status == (487 if waits < 5 else 480)
         record = await scene.record()
         assert (record.outcome, record.reason) == ("TIMEOUT", f"no phone registered within {waits:g} s")
 

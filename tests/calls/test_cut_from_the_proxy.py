@@ -138,7 +138,7 @@ async def test_a_proxy_that_is_not_trusted_gets_no_answer_and_the_record_says_so
     tmp_path: Path, sqlite_url: str
 ) -> None:
     async with _cuttable(tmp_path, sqlite_url, "tls", "127.0.0.1", is_trusted=False) as (scene, proxy, cable):
-        (token,) = await scene.subscriber(mobile_push_expiry=1)
+        (token,) = await scene.subscriber(mobile_push_expiry=5)
         async with sipp(tmp_path, "caller_refused", proxy.address, status=408):
             await scene.pushed(token)
             cable.cut()

@@ -178,7 +178,7 @@ async def test_a_phone_that_told_its_push_token_by_register_is_woken_after_it_is
 
 
 async def test_a_phone_that_never_wakes(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=1)
+    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=5)
     call = await alice.call(BOB)
     await call.answer(183)
     assert (await call.final()).status == 480
@@ -338,7 +338,7 @@ async def test_push_then_reg_wants_the_phone_that_was_woken_to_be_tried_first(
 
 
 async def test_always_falls_back_to_who_is_there(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    await scene.account("bob", phones=1, mobile_push_enable="always", mobile_push_expiry=1)
+    await scene.account("bob", phones=1, mobile_push_enable="always", mobile_push_expiry=5)
     async with registered(scene, "bob") as (desk,):
         call = await alice.call(BOB)
         await call.answer(183)
@@ -367,7 +367,7 @@ async def test_a_register_that_was_overtaken_takes_no_call(scene: EmbeddedScene,
 
 
 async def test_only_push_does_not_fall_back(scene: EmbeddedScene, alice: ScriptedPhone) -> None:
-    await scene.account("bob", phones=1, mobile_push_enable="only_push", mobile_push_expiry=1)
+    await scene.account("bob", phones=1, mobile_push_enable="only_push", mobile_push_expiry=5)
     async with registered(scene, "bob"):
         assert (await (await alice.call(BOB)).final()).status == 480
 

@@ -114,7 +114,7 @@ async def test_a_line_that_loses_and_doubles_one_datagram_in_ten(scene: Embedded
             await scene.scene.pushed(tokens[name])
             told = proof(name)
             told["keys"] |= {"contact": phone.contact(name), "expires": "300"}
-            made = await run_sipp(tmp_path, "register_digest_doubled", line.address, callee=name, **told)
+            made = await run_sipp(tmp_path, "register_digest", line.address, callee=name, **told)
             assert made.successful == 1
             return await caller.finished()
 

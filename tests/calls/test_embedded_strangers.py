@@ -36,7 +36,7 @@ async def test_a_call_that_nobody_has_proven_is_answered_with_one_datagram(scene
 async def test_a_call_that_comes_again_and_again_under_one_call_id_is_pushed_as_seldom_as_others(
     scene: EmbeddedScene,
 ) -> None:
-    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=1)
+    (token,) = await scene.account("bob", phones=1, mobile_push_expiry=5)
     async with scene.phone("alice") as alice:
         finals = []
         while not finals or (finals[-1].get("Retry-After") == "" and len(finals) < 5):

@@ -139,11 +139,11 @@ async def test_whoever_waits_hears_at_once(proxy: Proxy, phone: Phone) -> None:
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await proxy.ask("POST", f"{wakeup}/registered")
-    assert (await asyncio.wait_for(waiting, 10)).body["state"] == "REGISTERED"
+    assert (await asyncio.wait_for(waiting, 20)).body["state"] == "REGISTERED"
     waiting = asyncio.create_task(proxy.ask("GET", f"{wakeup}?waitSeconds=30&known=REGISTERED"))
     await asyncio.sleep(0.05)
     await proxy.ask("DELETE", wakeup)
-    assert (await asyncio.wait_for(waiting, 10)).body["outcome"] == "CANCELLED"
+    assert (await asyncio.wait_for(waiting, 20)).body["outcome"] == "CANCELLED"
     assert (await proxy.ask("GET", f"{wakeup}?waitSeconds=0&known=REGISTERED")).body["state"] == "ENDED"
 
 
@@ -155,7 +155,7 @@ async def test_whoever_waits_when_the_server_stops_is_told_how_it_stands(proxy: 
     await asyncio.sleep(0.05)
     assert not waiting.done()
     proxy.served.rooms.stop_streams()
-    for told in (await asyncio.wait_for(waiting, 10), await proxy.ask("GET", f"{wakeup}?waitSeconds=30")):
+    for told in (await asyncio.wait_for(waiting, 20), await proxy.ask("GET", f"{wakeup}?waitSeconds=30")):
         assert (told.status, told.body["state"]) == (200, "WAITING")
 
 

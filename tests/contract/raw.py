@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-SECONDS = 10
+SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -351,8 +351,8 @@ async def canceled(bank: Bank) -> Refusal:
 
 async def expired(bank: Bank) -> Refusal:
     phone, _ = await bank.phone()
-    operation_id = await bank.operation(timestampExpires=int(time.time() * 1000) + 400)
-    await asyncio.sleep(0.5)
+    operation_id = await bank.operation(timestampExpires=int(time.time() * 1000) + 5_000)
+    await asyncio.sleep(5.1)
     return await bank.authorized(phone, operation_id)
 
 

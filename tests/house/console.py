@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = {"", "serve", "stopped", "elsewhere"}
-COMMAND_SECONDS = 60
-START_SECONDS = 30
+COMMAND_SECONDS = 120
+START_SECONDS = 60
 _FENCE = re.compile(r"^```console *(?P<kind>.*)$")
 _ADDRESS = re.compile(r"(?P<host>127\.0\.0\.1|localhost):(?P<port>8080|8081|5070)\b")
 

@@ -38,15 +38,28 @@ async def listening(app: Any = echo, certificate: Certificate | None = None, **o
         await serving
 
 
+class Client(asyncio.Protocol):
+    """Keeps what came, also where the server closes with something unread, which resets the connection."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.is_closed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.is_closed.set()
+
+
 async def talk(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
     """Sends the pieces with a pause after each; returns all that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    transport, client = await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", port)
     try:
         for piece in pieces:
-            writer.write(piece)
+            transport.write(piece)
             await asyncio.sleep(pause)
-        return await asyncio.wait_for(reader.read(), 5)
-    except ConnectionError:
-        return b""
+        await asyncio.wait_for(client.is_closed.wait(), 60)
+        return client.heard
     finally:
-        writer.close()
+        transport.abort()

@@ -14,7 +14,7 @@ import structlog.testing
 from cryptography import x509
 
 from ringback.errors import StartRefused
-from ringback.http.listener import CERTIFICATE_CHECK_SECONDS, Certificate
+from ringback.http.listener import Certificate
 from tests.contract.raw import request_bytes
 from tests.http.listening import listening
 from tests.http.small_app import AUTHORIZATION, small_app
@@ -89,7 +89,7 @@ async def test_watch_finds_the_new_certificate_by_itself(files: Files) -> None:
     async with listening(small_app(), certificate) as port:
         watching = asyncio.create_task(certificate.watch())
         files.issue(1003)
-        async with asyncio.timeout(CERTIFICATE_CHECK_SECONDS * 10):
+        async with asyncio.timeout(60):
             while await serial_seen(port) != 1003:  # noqa: ASYNC110 - it is the network that is watched
                 await asyncio.sleep(0.05)
         watching.cancel()
@@ -170,7 +170,7 @@ async def test_whoever_says_nothing_before_tls_is_counted(files: Files) -> None:
     async with listening(small_app(), Certificate(str(files.certificate), str(files.key)), max_connections=6) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_nobody())
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
-        endings = asyncio.as_completed([ended(one) for one, _ in silent], timeout=5)
+        endings = asyncio.as_completed([ended(one) for one, _ in silent], timeout=60)
         for _ in range(20 - 5):
             await next(endings)
         writer.write(request_bytes("GET", "/", AUTHORIZATION))

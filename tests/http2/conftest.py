@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 import uvloop
 
@@ -23,6 +24,20 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.path.name in ON_BOTH_LOOPS:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+def change_limits(pool: Pool, **changes: Any) -> None:
+    """Other limits from now on, for the connections that there are as well."""
+    pool._limits = msgspec.structs.replace(pool._limits, **changes)
+    for connection in pool._open:
+        connection._limits = pool._limits
+
+
+def come_due(pool: Pool) -> None:
+    """The deadline of everything that waits for an answer or for a place comes now."""
+    under_way = [exchange for connection in pool._open for exchange in connection.streams.values()]
+    for exchange in (*under_way, *pool._urgent, *pool._normal):
+        pool._on_due(exchange)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +72,8 @@ async def make_pool(backend: Backend, authority: Authority) -> AsyncIterator[Mak
 
     def make(port: int, **options: Any) -> Pool:
         limits = {name: options.pop(name) for name in list(options) if name in PoolLimits.__struct_fields__}
-        limits = {"drain_seconds": 0.2, "reserved_streams_for_urgent": 0, **limits}
+        patient = {"connect_seconds": 60, "dead_after_seconds": 60}
+        limits = {"drain_seconds": 0.2, "reserved_streams_for_urgent": 0, **patient, **limits}
         tls = options.pop("tls", None) or ssl.create_default_context(cafile=str(authority.file))
         host = options.pop("host", "127.0.0.1")
         pool = Pool(host=host, port=port, tls=tls, backend=backend, limits=PoolLimits(**limits), **options)

@@ -18,7 +18,7 @@ import h2.settings
 LIMIT = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
 HEADERS, RST_STREAM, GOAWAY, CONTINUATION = 0x1, 0x3, 0x7, 0x9
-PATIENCE = 20
+PATIENCE = 60
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -60,6 +60,7 @@ class Peer(asyncio.Protocol):
         self.blocks: list[bytes] = []
         self.resets: list[int] = []
         self.pings = 0
+        self.pongs = 0
         self.goodbye = False
         self.most_open = 0
         self.closed = False
@@ -157,6 +158,8 @@ class Peer(asyncio.Protocol):
             self.ended(event.stream_id or 0)
         elif isinstance(event, h2.events.PingReceived):
             self.pings += 1
+        elif isinstance(event, h2.events.PingAckReceived):
+            self.pongs += 1
         elif isinstance(event, h2.events.ConnectionTerminated):
             self.goodbye = True
 

@@ -23,7 +23,7 @@ from tests.peers.server import free_port
 REQUEST = Request(b"/x", (), b"x")
 
 
-async def refused(pool: Pool, *, seconds: float = 30) -> NotSent:
+async def refused(pool: Pool, *, seconds: float = 60) -> NotSent:
     with pytest.raises(NotSent) as caught:
         await pool.send(REQUEST, timeout_seconds=seconds)
     assert caught.value.connection_failed
@@ -49,7 +49,7 @@ async def test_after_a_failure_dialing_pauses_except_for_urgent_requests(
     pool = make_pool(port, longest_pause_seconds=600)
     for _ in range(16):
         with contextlib.suppress(NotSent):
-            await pool.send(REQUEST, timeout_seconds=10, urgent=True)
+            await pool.send(REQUEST, timeout_seconds=60, urgent=True)
     dialed = pool.statistics().dialed
     assert dialed == 16
     assert (await refused(pool)).reason == "the connection was refused"
@@ -58,8 +58,8 @@ async def test_after_a_failure_dialing_pauses_except_for_urgent_requests(
         pool._way = msgspec.structs.replace(
             pool._way, port=server.port
         )  # there it is again, as far as the pool can see
-        assert (await pool.send(REQUEST, timeout_seconds=10, urgent=True)).status == 200
-        assert (await pool.send(REQUEST, timeout_seconds=10)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60, urgent=True)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
 
 
 async def test_a_pool_that_cannot_grow_goes_on_with_what_it_has(
@@ -67,12 +67,12 @@ async def test_a_pool_that_cannot_grow_goes_on_with_what_it_has(
 ) -> None:
     async with scripted(server_tls, settings={LIMIT: 1}) as server:
         pool = make_pool(server.port)
-        await pool.send(REQUEST, timeout_seconds=30)
+        await pool.send(REQUEST, timeout_seconds=60)
         pool._way = msgspec.structs.replace(pool._way, port=free_port())
         later: list[tuple[Peer, Received]] = []
         server.on_request = lambda peer, request: later.append((peer, request))
         sent = [
-            asyncio.ensure_future(pool.send(REQUEST, timeout_seconds=30, urgent=bool(number % 2)))
+            asyncio.ensure_future(pool.send(REQUEST, timeout_seconds=60, urgent=bool(number % 2)))
             for number in range(20)
         ]
         await until(lambda: pool.statistics().dials_failed >= 2)
@@ -88,7 +88,7 @@ async def test_a_server_that_is_silent_after_tls_is_not_waited_for(
     make_pool: MakePool, server_tls: ssl.SSLContext
 ) -> None:
     async with scripted(server_tls, speaks=False) as server:
-        pool = make_pool(server.port, connect_seconds=0.4)
+        pool = make_pool(server.port, connect_seconds=3)  # TLS has to be there before it is over
         assert (await refused(pool)).reason == "no connection in time"
         await server.until(lambda: server.peers[0].closed)
 
@@ -162,7 +162,7 @@ async def test_the_name_is_what_tls_proves_and_the_authority_says(make_pool: Mak
 
     async with scripted(tls) as server:
         pool = make_pool(server.port, host="push.example", resolve=resolve)
-        assert (await pool.send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
         assert server.received[0].headers[b":authority"] == b"push.example:%d" % server.port
 
 
@@ -177,7 +177,7 @@ async def test_a_client_certificate_is_shown_and_without_it_nothing_was_sent(
     tls = ssl.create_default_context(cafile=str(authority.file))
     tls.load_cert_chain(files.certificate, files.key)
     async with scripted(server_tls) as server:
-        assert (await make_pool(server.port, tls=tls).send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await make_pool(server.port, tls=tls).send(REQUEST, timeout_seconds=60)).status == 200
         assert server.peers[0].transport.get_extra_info("peercert")["subject"][0][0][1] == "com.example.bank"
         await refused(make_pool(server.port))
         assert len(server.received) == 1
@@ -193,7 +193,7 @@ async def test_every_address_is_checked_before_it_is_called(make_pool: MakePool,
 
     async with scripted(server_tls) as server:
         pool = make_pool(server.port, check_address=check, resolve=_names("127.0.0.2", "127.0.0.1"))
-        assert (await pool.send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
         assert asked == [("127.0.0.2", server.port), ("127.0.0.1", server.port)]
         pool = make_pool(server.port, check_address=check, resolve=_names("127.0.0.2"))
         error = await refused(pool)
@@ -207,7 +207,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(
 ) -> None:
     async with scripted(server_tls) as server:
         pool = make_pool(server.port, resolve=_names("::1", "127.0.0.1"))
-        assert (await pool.send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
 
 
 async def test_a_name_that_does_not_resolve_is_told(make_pool: MakePool) -> None:
@@ -219,7 +219,7 @@ async def test_a_name_that_does_not_resolve_is_told(make_pool: MakePool) -> None
 async def test_a_proxy_is_asked_for_a_tunnel(make_pool: MakePool, server_tls: ssl.SSLContext) -> None:
     async with scripted(server_tls) as server, connect_proxy() as proxy:
         pool = make_pool(server.port, host="localhost", proxy=f"http://user:pa%20ss@127.0.0.1:{proxy.port}")
-        assert (await pool.send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
         lines = proxy.heads[0].decode().split("\r\n")
         assert lines[0] == f"CONNECT localhost:{server.port} HTTP/1.1"
         assert "Proxy-Authorization: Basic dXNlcjpwYSBzcw==" in lines
@@ -234,7 +234,7 @@ async def test_with_checked_addresses_the_proxy_is_given_the_address(
         pool = make_pool(
             server.port, host="localhost", proxy=url, check_address=lambda *_: None, resolve=_names("127.0.0.1")
         )
-        assert (await pool.send(REQUEST, timeout_seconds=30)).status == 200
+        assert (await pool.send(REQUEST, timeout_seconds=60)).status == 200
         assert proxy.heads[0].startswith(b"CONNECT 127.0.0.1:%d " % server.port)
 
         def no(_address: str, _port: int) -> None:

@@ -9,13 +9,13 @@ import ssl
 import pytest
 
 from ringback.http2 import Answer, NotSent, OutcomeUnknown, Pool, Request
-from tests.http2.conftest import MakePool
+from tests.http2.conftest import MakePool, change_limits, come_due
 from tests.http2.server import CONTINUATION, GOAWAY, HEADERS, LIMIT, Peer, Received, frame, scripted, until
 
 SETTINGS, PING, WINDOW_UPDATE = 4, 6, 8
 
 
-def send(pool: Pool, path: bytes = b"/x", *, urgent: bool = False, seconds: float = 30) -> asyncio.Future[Answer]:
+def send(pool: Pool, path: bytes = b"/x", *, urgent: bool = False, seconds: float = 60) -> asyncio.Future[Answer]:
     return asyncio.ensure_future(pool.send(Request(path, (), b"x"), timeout_seconds=seconds, urgent=urgent))
 
 
@@ -58,10 +58,12 @@ async def test_an_answer_that_comes_after_the_deadline_is_nobodys(
             peer.raw(frame(PING, 0, 0, bytes(8)))  # it is there, so the connection stays
 
         server.on_request = keep
-        with pytest.raises(OutcomeUnknown):
-            await send(pool, seconds=0.2)
-        await server.until(lambda: later)
+        sent = send(pool)
         peer = server.peers[0]
+        await server.until(lambda: peer.pongs)
+        come_due(pool)
+        with pytest.raises(OutcomeUnknown):
+            await sent
         peer.raw(frame(HEADERS, 5, later[0][1].stream, b"\x88"))
         server.on_request = lambda peer, request: peer.reply(request.stream)
         assert (await send(pool)).status == 200
@@ -104,10 +106,13 @@ async def test_a_connection_that_is_alive_and_answers_nothing_is_left_after_some
         pool = make_pool(server.port)
         await send(pool)  # so that there is a connection
         server.on_request = ping_only
-        for _ in range(3):
+        for number in range(3):
             assert len(server.peers) == 1
+            sent = send(pool)
+            await server.until(lambda pongs=number + 1: server.peers[0].pongs == pongs)  # type: ignore[misc]
+            come_due(pool)
             with pytest.raises(OutcomeUnknown, match="no answer in time"):
-                await send(pool, seconds=0.3)
+                await sent
         assert (await send(pool)).status == 200
         assert len(server.peers) == 2
 
@@ -121,6 +126,7 @@ async def test_a_connection_without_a_byte_while_requests_wait_is_lost_and_repla
             await send(pool)
         await server.until(lambda: server.peers[0].closed)
         server.on_request = lambda peer, request: peer.reply(request.stream)
+        change_limits(pool, dead_after_seconds=60)
         assert (await send(pool, urgent=True)).status == 200
         assert len(server.peers) == 2
 
@@ -130,9 +136,9 @@ async def test_a_slow_server_that_answers_pings_is_not_taken_for_dead(
 ) -> None:
     later: list[tuple[Peer, Received]] = []
     async with scripted(server_tls, on_request=lambda peer, request: later.append((peer, request))) as server:
-        pool = make_pool(server.port, dead_after_seconds=0.4, ping=True)
+        pool = make_pool(server.port, dead_after_seconds=4, ping=True)  # a machine may stand still for a second
         sent = send(pool)
-        await server.until(lambda: server.peers and server.peers[0].pings >= 4)
+        await server.until(lambda: server.peers and server.peers[0].pings >= 3)
         later[0][0].reply(later[0][1].stream)
         assert (await sent).status == 200
 
@@ -141,12 +147,14 @@ async def test_an_idle_connection_is_asked_and_lost_when_it_does_not_reply(
     make_pool: MakePool, server_tls: ssl.SSLContext
 ) -> None:
     async with scripted(server_tls) as server:
-        pool = make_pool(server.port, dead_after_seconds=0.3, idle_ping_seconds=0.1, ping=True)
+        pool = make_pool(server.port, idle_ping_seconds=0.1, ping=True)
         await send(pool)
         await server.until(lambda: server.peers[0].pings >= 2)
         assert pool.statistics().connections == 1
         server.peers[0].transport.pause_reading()
+        change_limits(pool, dead_after_seconds=0.3)
         await until(lambda: pool.statistics().connections == 0)
+        change_limits(pool, dead_after_seconds=60)
         assert (await send(pool)).status == 200
 
 
@@ -287,7 +295,7 @@ async def test_an_answer_that_is_none_has_an_unknown_outcome(
         server_tls, on_request=lambda peer, request: peer.raw(frame(HEADERS, 5, request.stream, head))
     ) as server:
         with pytest.raises(OutcomeUnknown):
-            await send(make_pool(server.port), seconds=5)
+            await send(make_pool(server.port))
 
 
 async def test_headers_without_an_end_are_not_kept(make_pool: MakePool, server_tls: ssl.SSLContext) -> None:
@@ -300,7 +308,7 @@ async def test_headers_without_an_end_are_not_kept(make_pool: MakePool, server_t
 
     async with scripted(server_tls, on_request=answer) as server:
         with pytest.raises(OutcomeUnknown):
-            await send(make_pool(server.port), seconds=10)
+            await send(make_pool(server.port))
 
 
 async def test_a_server_that_asks_for_acknowledgements_and_never_reads_is_given_up(

@@ -8,13 +8,13 @@ import ssl
 import pytest
 
 from ringback.http2 import NotSent, Pool, Request
-from tests.http2.conftest import MakePool
+from tests.http2.conftest import MakePool, come_due
 from tests.http2.server import LIMIT, Peer, Received, ScriptedServer, scripted, until
 
 Later = list[tuple[Peer, Received]]
 
 
-def send(pool: Pool, path: bytes = b"/x", *, urgent: bool = False, seconds: float = 30) -> asyncio.Future[object]:
+def send(pool: Pool, path: bytes = b"/x", *, urgent: bool = False, seconds: float = 60) -> asyncio.Future[object]:
     return asyncio.ensure_future(pool.send(Request(path, (), b"x"), timeout_seconds=seconds, urgent=urgent))
 
 
@@ -76,8 +76,11 @@ async def test_a_limit_of_nothing_lets_nothing_through_until_it_rises(
 ) -> None:
     async with scripted(server_tls, settings={LIMIT: 0}) as server:
         pool = make_pool(server.port, most_connections=1)
+        sent = send(pool)
+        await until(lambda: pool.statistics().connections == 1)
+        come_due(pool)
         with pytest.raises(NotSent, match="no place before the deadline") as refused:
-            await send(pool, seconds=0.2)
+            await sent
         assert not refused.value.connection_failed
         waiting = send(pool)
         await until(lambda: pool.statistics().waiting == 1)
@@ -197,9 +200,10 @@ async def test_a_server_that_does_not_read_gets_no_more_than_a_buffer_full(
         await send(pool)
         server.on_request = lambda peer, _: stop_reading(peer)
         body = b"x" * 4_000
-        sent = [asyncio.ensure_future(pool.send(Request(b"/x", (), body), timeout_seconds=2)) for _ in range(5_000)]
+        sent = [asyncio.ensure_future(pool.send(Request(b"/x", (), body), timeout_seconds=60)) for _ in range(5_000)]
         await until(lambda: pool.statistics().waiting > 0)
         assert pool.statistics().in_flight < 5_000
+        come_due(pool)
         outcomes = await asyncio.gather(*sent, return_exceptions=True)
         assert {type(outcome).__name__ for outcome in outcomes} <= {"NotSent", "OutcomeUnknown"}
         assert any(isinstance(outcome, NotSent) for outcome in outcomes)

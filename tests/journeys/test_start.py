@@ -26,7 +26,7 @@ from tests.journeys.processes import children, refused, wait_until_ended
 from tests.peers.postgres import PostgresCluster
 from tests.peers.server import ServerProcess, free_port
 
-SHORTLY = 20.0
+SHORTLY = 60.0
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ async def test_postgresql_goes_down_and_comes_back(
             unavailable = await bank.verify(header)
             assert unavailable.status == 503, unavailable
             assert unavailable.body["responseObject"]["code"] == "ERROR_UNABLE_TO_CALL_UPSTREAM_SERVICE"
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         async with bank.session.get(f"{server.internal}/health/ready") as answer:
             assert answer.status == 503
         async with bank.session.get(f"{server.internal}/health/live") as answer:

@@ -133,7 +133,9 @@ async def test_a_push_wakes_only_the_streams_of_its_phone(room: Room, monkeypatc
     monkeypatch.setattr(room.streams, "_limits", StreamLimits(keep_alive_seconds=60, shortest_pause_seconds=0.01))
     mine, other = room.open("p1"), room.open("p2")
     reading = [asyncio.create_task(one.next()) for one in (mine, other)]
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        while len(looked) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert sorted(looked) == ["p1", "p2"]
     await room.push(1, "p1")
     assert b'"n":1' in (await reading[0] or b"")

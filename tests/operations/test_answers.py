@@ -155,7 +155,7 @@ async def test_exactly_one_of_many_approvals_wins(room: Room) -> None:
     assert Counter(verdicts) == {"DONE": 1, "FINISHED": 49}
     finished = await room.look(operation)
     assert (finished.failure_count, finished.version) == (0, 2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 async def test_parallel_failures_are_all_counted(room: Room) -> None:

@@ -10,7 +10,7 @@ from ringback.clock import ManualClock, SystemRandomness
 from ringback.outbox import Delivered, Delivery, NewDelivery, Outbox, OutboxLimits, Result
 from ringback.store import Query, Store, Tx
 
-QUICK = OutboxLimits(poll_seconds=0.02, attempt_seconds=2, drain_seconds=2)
+QUICK = OutboxLimits(poll_seconds=0.02, attempt_seconds=60, drain_seconds=30)
 
 all_rows = Query(
     "test_all_deliveries",
@@ -66,7 +66,7 @@ async def running(outbox: Outbox) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:

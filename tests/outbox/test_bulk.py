@@ -295,7 +295,7 @@ async def test_never_more_at_a_time_than_there_are_places(
     new = [*many(150, "a"), *many(150, "b")]
     await store.write(outbox.enqueue_all, new)
     async with running(outbox):
-        await until(lambda: _count(store, "DONE", 300), seconds=20)
+        await until(lambda: _count(store, "DONE", 300))
     assert most <= per_destination
     assert most_total <= 70
     assert len(channel.got) == 300

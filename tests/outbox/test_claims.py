@@ -189,7 +189,7 @@ async def test_every_delivery_is_begun_without_waiting_for_a_poll(store: Store, 
         async def all_done() -> bool:
             return (await states(store)).count("DONE") == count
 
-        await until(all_done, seconds=20)
+        await until(all_done)
 
 
 async def test_news_that_a_round_has_passed_already_is_not_missed(store: Store, clock: ManualClock) -> None:

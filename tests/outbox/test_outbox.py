@@ -284,7 +284,7 @@ async def test_one_that_is_not_answered_again_and_again_holds_up_nobody(store: S
         await hanging.wait()
         for _ in range(20):
             await enqueue(store, outbox)
-        await until(lambda: _count(store, "DONE", 20), seconds=20)
+        await until(lambda: _count(store, "DONE", 20))
 
 
 async def test_stopping_waits_for_what_is_under_way(store: Store, clock: ManualClock) -> None:
@@ -299,7 +299,7 @@ async def test_stopping_waits_for_what_is_under_way(store: Store, clock: ManualC
     outbox.register_channel("test", Recording(slow))
     await enqueue(store, outbox)
     async with running(outbox):
-        await asyncio.wait_for(began.wait(), 5)
+        await asyncio.wait_for(began.wait(), 60)
     assert await states(store) == ["DONE"]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 INSTALL = "PostgreSQL is not installed, and these tests need it. Run: apt-get install -y postgresql"
-_START_SECONDS = 30
+_START_SECONDS = 60
 _MEMORY = Path("/dev/shm")
 _MEMORY_NEEDED = 2 << 30
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ringback.push import apns, fcm
 from ringback.store import SqliteStore, Store
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand pushes at once may take a busy machine longer than an attempt has where somebody waits for it."""
+    for provider in (apns, fcm):
+        monkeypatch.setattr(provider, "ATTEMPT_SECONDS", 600)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from ringback.clock import ManualClock
 from ringback.errors import StoreUnavailable
-from ringback.push import NewCallPush, PushToken
+from ringback.push import NewCallPush, PushToken, call_lane
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
 from ringback.store import Store, Tx
@@ -283,7 +283,10 @@ async def test_calls_go_out_while_the_database_is_away(room: Room, monkeypatch: 
     assert (await room.push(push_id)).status == "DELIVERED"
 
 
-async def test_a_process_that_stops_lets_what_is_under_way_be_answered(room: Room) -> None:
+async def test_a_process_that_stops_lets_what_is_under_way_be_answered(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_lane, "_CLOSE_SECONDS", 600)
     answer = asyncio.Event()
 
     async def slow(_: OutgoingPush) -> Reaction:
@@ -297,7 +300,7 @@ async def test_a_process_that_stops_lets_what_is_under_way_be_answered(room: Roo
     closing = asyncio.create_task(room.calls.close())
     await asyncio.sleep(0.05)
     answer.set()
-    await asyncio.wait_for(closing, 4)
+    await asyncio.wait_for(closing, 60)
     fcm, apns = [await room.push(push_id) for push_id in ids]
     assert (fcm.status, apns.status, apns.reason) == ("DELIVERED", "FAILED", "the server stopped: ServiceUnavailable")
 

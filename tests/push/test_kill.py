@@ -93,7 +93,7 @@ async def _queued(database: str) -> int:
         await connection.close()
         return count
     file = apsw.Connection(database, flags=apsw.SQLITE_OPEN_READONLY)
-    file.set_busy_timeout(1_000)
+    file.set_busy_timeout(20_000)
     (row,) = file.execute(sql).fetchall()
     file.close()
     return int(row[0])

@@ -78,7 +78,7 @@ async def room(store: Store, clock: ManualClock) -> AsyncIterator[Room]:
     task = asyncio.create_task(room.outbox.run(stop))
     yield room
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_into_the_mailbox(room: Room) -> None:

@@ -10,7 +10,7 @@ from typing import Self, cast
 from ringback.protocols.sip.message import Request, Response, parse_message
 from ringback.sip import IncomingRequest, SipAddress
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long anything may take; only a failing test waits so long."""
 
 

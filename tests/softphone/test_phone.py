@@ -280,7 +280,7 @@ async def test_a_call_is_not_over_because_the_clock_of_the_server_was_set_back(
 
 
 async def test_server_that_is_not_there(state_file: StateFile, double: ServerDouble) -> None:
-    async with Phone(state_file, timeout_seconds=2) as phone:
+    async with Phone(state_file, timeout_seconds=60) as phone:
         with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9 does not answer"):
             await phone.activate("http://127.0.0.1:9", double.sdk_config, double.code, name="x", pin=PIN)
         with pytest.raises(ServerUnreachable, match="is no URL"):

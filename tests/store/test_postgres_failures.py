@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -28,6 +28,13 @@ async def opened(url: str, **options: Any) -> AsyncIterator[PostgresStore]:
         await store.close()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for what nobody tells of."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[PostgresCluster]:
     """A server that a test may stop."""
@@ -43,7 +50,7 @@ def own_cluster() -> Iterator[PostgresCluster]:
 
 @pytest.mark.parametrize("immediately", [False, True])
 async def test_a_server_that_goes_down_and_comes_back(own_cluster: PostgresCluster, *, immediately: bool) -> None:
-    async with opened(own_cluster.url()) as store:
+    async with opened(own_cluster.url(), connect_seconds=600, acquire_seconds=600, statement_seconds=600) as store:
         woken = asyncio.Event()
         store.subscribe("things", woken.set)
         before = await store.read(count)
@@ -61,19 +68,16 @@ async def test_a_server_that_goes_down_and_comes_back(own_cluster: PostgresClust
                 await asyncio.sleep(0.001)
 
         writers = asyncio.ensure_future(keeps_writing())
-        await asyncio.sleep(0.1)
+        await until(lambda: acknowledged)
         await asyncio.to_thread(own_cluster.stop, immediately=immediately)
-        started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await store.write(add, "lost")
         with pytest.raises(StoreUnavailable):
             await store.read(count)
         with pytest.raises(StoreUnavailable):
             await store.ping()
-        assert time.monotonic() - started < 2
         stopped.set()
         await writers
-        assert acknowledged
 
         await asyncio.to_thread(own_cluster.start)
         await store.ping()
@@ -81,7 +85,7 @@ async def test_a_server_that_goes_down_and_comes_back(own_cluster: PostgresClust
         # A write whose COMMIT was cut off may have been kept without an answer, so at least:
         assert await store.read(count) >= before + 2 + len(acknowledged)
         # Whoever listens is woken after a time in which a notice may have been missed.
-        await asyncio.wait_for(woken.wait(), 10)
+        await asyncio.wait_for(woken.wait(), 60)
 
 
 async def test_connections_cut_by_the_server_are_replaced(postgres_url: str) -> None:
@@ -93,7 +97,7 @@ async def test_connections_cut_by_the_server_are_replaced(postgres_url: str) -> 
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         await admin.close()
-        await asyncio.sleep(0.05)
+        await until(lambda: all(connection.is_closed() for connection in store._connections._free))
         assert await store.write(add, "b") == "b"
         assert await store.read(count) == 2
 
@@ -104,24 +108,25 @@ async def test_an_unreachable_server_refuses_the_start() -> None:
 
 
 async def test_no_free_connection_is_unavailable_in_time(postgres_url: str) -> None:
-    entered = asyncio.Event()
+    entered, refused = asyncio.Event(), asyncio.Event()
 
     async def holds(tx: Tx) -> None:
         await count(tx)
         entered.set()
-        await asyncio.sleep(0.4)
+        await refused.wait()
 
     async with opened(postgres_url, pool_size=1, acquire_seconds=0.1) as store:
         holding = asyncio.ensure_future(store.read(holds))
         await entered.wait()
         with pytest.raises(StoreUnavailable):
             await store.write(add, "a")
+        refused.set()
         await holding
         assert await store.write(add, "b") == "b"
 
 
 async def test_a_statement_that_hangs_is_unavailable_in_time(postgres_url: str) -> None:
-    async with opened(postgres_url, statement_seconds=0.3) as store:
+    async with opened(postgres_url, statement_seconds=3) as store:
         other = await asyncpg.connect(postgres_url)
         await other.execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailable):
@@ -185,10 +190,11 @@ async def test_notices_reach_other_processes_coalesced(postgres_url: str) -> Non
         second.subscribe("things", lambda: there.append(time.monotonic()))
         started = time.monotonic()
         await asyncio.gather(*(first.write(unit) for _ in range(200)))
-        took = time.monotonic() - started
+        await until(lambda: there)
         await asyncio.sleep(0.1)
+        took = time.monotonic() - started
         assert len(here) == 200
-        assert 1 <= len(there) <= 2 + (took + 0.1) / 0.02
+        assert 1 <= len(there) <= 2 + took / 0.02
 
 
 async def test_two_commands_are_one_statement(postgres_url: str) -> None:

@@ -235,14 +235,13 @@ async def test_a_foreign_lock_does_not_hold_up_the_loop(sqlite_path: Path) -> No
     async with opened(sqlite_path, busy_seconds=0.2) as store:
         other = apsw.Connection(str(sqlite_path))
         other.execute("BEGIN IMMEDIATE")
-        waiting = asyncio.ensure_future(store.write(add, "a"))
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
-        assert await store.read(count) == 0
         with pytest.raises(StoreUnavailable):
-            await waiting
+            await store.write(add, "a")
+        store._busy_seconds = 60
         later = asyncio.ensure_future(store.write(add, "b"))
         await asyncio.sleep(0.05)
+        assert not later.done()
+        assert await store.read(count) == 0
         other.execute("ROLLBACK")
         assert await later == "b"
         other.close()

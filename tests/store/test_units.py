@@ -361,7 +361,7 @@ async def test_subscribers_are_woken_after_the_commit(store: Store) -> None:
         await store.write(refused)
     assert not woken.is_set()
     await store.write(unit)
-    await asyncio.wait_for(woken.wait(), 2)
+    await asyncio.wait_for(woken.wait(), 60)
     assert not seen
     woken.clear()
     unsubscribe()
@@ -388,7 +388,7 @@ async def test_a_failing_subscriber_harms_nobody(store: Store) -> None:
     store.subscribe("things", fails)
     store.subscribe("things", woken.set)
     assert await store.write(unit) == "done"
-    await asyncio.wait_for(woken.wait(), 2)
+    await asyncio.wait_for(woken.wait(), 60)
 
 
 async def test_a_closed_store_refuses(store: Store) -> None:

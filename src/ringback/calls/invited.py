@@ -24,6 +24,8 @@ STILL_THERE_SECONDS = 55.0
 """A proxy forgets a call of which it hears nothing for longer (RFC 3261 §13.3.1.1 says: every minute)."""
 REMEMBERED_SECONDS = 30
 """So long after the ring time a call that comes back is still known."""
+LEAST_SECONDS = 1.0
+"""A caller that says that it does not wait at all (Expires: 0) does so at least."""
 LONGEST_AOR = 255
 RETRY_AFTER = ("Retry-After", "5")
 
@@ -105,7 +107,7 @@ class InvitedCall:
         if reach is not None:
             self._waits = float(asked.seconds or reach.callee.mobile_push_expiry or self._desk.wake_seconds)
             if self._caller_waits is not None:
-                self._waits = min(self._waits, max(1.0, self._caller_waits))
+                self._waits = min(self._waits, max(LEAST_SECONDS, self._caller_waits))
         live = self._desk.waking.begin(asked.new_call(self.mode, reach, self._waits))
         self._live = live
         if self._final is not None:  # it ended during the look-up
