@@ -48,6 +48,9 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard += data
 
+    def eof_received(self) -> None:
+        self.is_closed.set()
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.is_closed.set()
 

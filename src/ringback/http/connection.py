@@ -43,6 +43,10 @@ class _JoinedWrites:
         self._send()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        self._send()
+        self._transport.write_eof()
+
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
@@ -137,21 +141,29 @@ class Connection(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
-        self._is_turned_away = True
         self.connections.discard(self)
         self.logger.warning("Exceeded concurrency limit.")
-        transport.write(_TOO_MANY)
+        self._say_and_go(transport, _TOO_MANY)
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        cycle: Any = self.cycle
+        if cycle is not None:  # for the application the client has gone
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._say_and_go(self.transport, answer)
+
+    def _say_and_go(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """The last words; what still comes is dropped."""
+        self._is_turned_away = True
+        transport.write(answer)
         if transport.can_write_eof():
             transport.write_eof()
             self._timer = self.loop.call_later(LINGER_SECONDS, transport.close)
         else:
             transport.close()
-
-    def _refuse(self, answer: bytes) -> None:
-        self._stop_timer()
-        if not self.transport.is_closing():
-            self.transport.write(answer)
-            self.transport.close()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
