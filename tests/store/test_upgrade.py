@@ -27,18 +27,21 @@ from ringback.store.location import PostgresLocation, SqliteLocation
 from ringback.store.migrate import HEAD, REVISIONS, _config, current_revision, upgrade_in_subprocess
 from ringback.store.schema import metadata
 from tests.peers.postgres import PostgresCluster
-from tests.served import Served
+from tests.served import Login, Served
 
 EARLIER = REVISIONS[:-1]
 RENAMED = {("push_tokens", "token"): "push_token", ("push_tokens", "updated_at"): "registered_at"}
 """Columns of earlier schemas that have another name today."""
+CLI = Principal("cli", "test")
 BANK = Principal("system_user", "bank-back-end", "integration")
 _COLUMNS_OF_SQLITE = "SELECT name FROM pragma_table_info($1)"
 _COLUMNS_OF_POSTGRES = (
     "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1"
 )
 
-NOT_WRITTEN = {"app_configuration", "callbacks", "provider_tokens", "recovery_codes", "recovery_puks", "user_claims"}
+NOT_WRITTEN = {
+    "app_configuration", "bindings", "callbacks", "provider_tokens", "recovery_codes", "recovery_puks", "user_claims",
+}  # fmt: skip
 """Tables that earlier schemas added and the story does not use: their rows are not touched by later ones."""
 
 Rows = list[tuple[Any, ...]]
@@ -131,10 +134,31 @@ async def live(served: Served) -> Story:
         ("/api/v1/campaigns", {"appId": "bank", "name": "Holiday", "texts": texts, "users": ["alice"]}, None),
     ):
         assert (await served.call("POST", path, body, auth=auth)).status < 300
+    await call(served)
     subject = {"subject": "mailto:push@example.com"}
     kept = await served.call("PUT", "/api/v1/apps/bank/push-credentials/webpush", subject, auth=served.admin)
     assert kept.status == 200
     return Story(phone, created["registrationId"], operation_id)
+
+
+async def call(served: Served) -> None:
+    """Somebody calls alice, and hangs up."""
+    alice = "/api/v1/domains/example.org/subscribers/alice"
+    body = {"username": "alice", "userId": "alice", "password": "correct horse"}
+    for method, path, said in (
+        ("POST", "/api/v1/domains", {"domain": "example.org", "appIds": ["bank"]}),
+        ("POST", "/api/v1/domains/example.org/subscribers", body),
+        ("PATCH", f"{alice}/preferences", {"mobile_push_enable": "always"}),
+    ):
+        made = await served.call(method, path, said, auth=served.admin)
+        assert made.status < 300, made
+    proxy = await served.installation.store.write(served.rooms.access.create_user, CLI, "proxy", "sip-proxy")
+    asked = {"callee": "alice@example.org", "caller": "sip:bob@example.com", "callId": "call-1"}
+    wakeup = await served.call("POST", "/api/v1/wakeups", asked, auth=Login("proxy", proxy.password))
+    assert (wakeup.status, len(wakeup.body["pushes"])) == (201, 1), wakeup
+    path = f"/api/v1/wakeups/{wakeup.body['wakeupId']}"
+    ended = await served.call("DELETE", path, auth=Login("proxy", proxy.password))
+    assert ended.body["state"] == "ENDED", ended
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
