@@ -374,11 +374,11 @@ async def test_whoever_is_told_at_once_waits_until_it_knows_of_the_pushes(
     made = await one.push_only.create(PROXY, asked())
     took = made.pushes[0].push_id
     answered_by = took if reason == "answered" else None
+    ended = await two.push_only.end(PROXY, made.row.id, cast("Reason", reason), answered_by)
+    expected = {push.push_id for push in made.pushes} - {answered_by}
+    await one.pushed()  # before, the phones would be told a second later, and the clock stands still
     async with running(two.room.outbox):
-        ended = await two.push_only.end(PROXY, made.row.id, cast("Reason", reason), answered_by)
-        expected = {push.push_id for push in made.pushes} - {answered_by}
         await until(lambda: _told(two, len(expected)))
-    await one.pushed()
     assert {push.push_id for push in ended.pushes} == {push.push_id for push in made.pushes}
     assert {push.content.push_id for push in two.room.fcm.got} == expected
     assert len(one.room.fcm.got) == 2
