@@ -63,14 +63,6 @@ class Forwarder(asyncio.DatagramProtocol):
         for data, client in held:
             self._forward(data, client)
 
-    def lose(self) -> None:
-        """What was kept is lost; from now on everything passes again."""
-        self._held = None
-
-    def held_of(self, method: str) -> int:
-        """How many datagrams of a method wait."""
-        return sum(data.startswith(f"{method} ".encode()) for data, _ in self._held or ())
-
     @property
     def held(self) -> int:
         """How many datagrams wait."""

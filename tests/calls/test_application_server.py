@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ringback.calls import waiting
 from ringback.store import PostgresLocation
 from ringback.store.migrate import upgrade
 from tests.calls.scene import Scene
@@ -114,34 +113,6 @@ async def test_without_a_first_notify_the_push_goes_out_nevertheless(scene: Scen
     await scene.pushed(token)
     proxy.notify(watched, reginfo(contact()))
     assert (await proxy.final(invited)).status == 302
-
-
-@pytest.mark.parametrize("is_forgotten", [False, True])
-async def test_after_a_while_without_a_notify_the_proxy_is_asked_again(
-    scene: Scene, proxy: ScriptedProxy, monkeypatch: pytest.MonkeyPatch, is_forgotten: bool
-) -> None:
-    monkeypatch.setattr(waiting, "SILENT_SECONDS", 0.5)
-    (token,) = await scene.subscriber()
-    invited = proxy.invite()
-    watched = await proxy.watch()
-    await scene.pushed(token)
-    call_id = watched.request.get("Call-ID")
-    for _ in range(2):  # the first answer changes nothing
-        again = await proxy.peer.expect(lambda m: m.method == "SUBSCRIBE" and m.to_tag and m.get("Call-ID") == call_id)
-        assert int(again.get("Expires")) > 0
-        if not is_forgotten:
-            proxy.answer(watched, 200, request=again)
-            proxy.notify(watched, reginfo())
-            assert await proxy.answered("NOTIFY") == 200
-    if is_forgotten:
-        proxy.answer(watched, 481, request=again)
-        watched = await proxy.subscribed()
-        assert watched.request.get("Call-ID") != call_id
-        proxy.answer(watched, 200)
-    proxy.notify(watched, reginfo(contact()))
-    assert (await proxy.final(invited)).status == 302
-    await proxy.unsubscribed(watched)
-    assert (await scene.record()).outcome == "DEFLECTED"
 
 
 async def test_three_registers_make_one_deflect(scene: Scene, proxy: ScriptedProxy) -> None:

@@ -20,9 +20,6 @@ from tests.calls.ports import free_port
 from tests.calls.scene import Scene
 from tests.calls.sipp import register, run_sipp, sipp
 
-SENT_BEFORE_GIVING_UP = 4
-"""A NOTIFY that is not answered: by Kamailio, within 5 s."""
-
 
 class Behind:
     """A scene behind a proxy."""
@@ -165,29 +162,6 @@ async def test_a_phone_that_registers_between_look_up_and_subscribe_is_not_pushe
             record = await behind.scene.record()
             assert (record.outcome, record.pushes, record.registered_at) == ("DEFLECTED", 0, None)
             assert behind.scene.apns.received == []
-
-
-async def test_a_notify_that_the_proxy_gives_up_costs_no_call(tmp_path: Path, sqlite_url: str) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    async with Forwarder.start(address) as line:
-        plan = {"application_servers": [line.address]}
-        async with Behind.start(
-            tmp_path, sqlite_url, plan=plan, sip_listen=address, sip_advertise=line.address
-        ) as behind:
-            (token,) = await behind.scene.subscriber()
-            async with sipp(tmp_path, "phone", behind.proxy.address) as phone:
-                calling = asyncio.create_task(run_sipp(tmp_path, "caller", behind.proxy.address))
-                await behind.scene.pushed(token)
-                line.hold()
-                await register(tmp_path, behind.proxy.address, "bob", phone.contact("bob"))
-                while line.held_of("NOTIFY") < SENT_BEFORE_GIVING_UP:  # noqa: ASYNC110 - a datagram has no event
-                    await asyncio.sleep(0.05)
-                line.lose()
-                call = await calling
-            assert call.successful == 1, (call.statuses, call.errors)
-            record = await behind.scene.record()
-            assert (record.outcome, record.pushes) == ("DEFLECTED", 1)
-            assert record.registered_at is not None
 
 
 async def test_three_registers_after_one_push_make_one_call(behind: Behind) -> None:

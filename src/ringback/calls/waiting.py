@@ -36,9 +36,6 @@ FIRST_NOTIFY_SECONDS = 0.6
 way to come again (RFC 3261: T1 = 0.5 s). A proxy that is well sends it within milliseconds."""
 SUBSCRIBE_SECONDS = 5.0
 """A proxy that has not answered by then does not let us watch."""
-SILENT_SECONDS = 8.0
-"""So long after the push without any NOTIFY the proxy is asked again: it may have sent one in vain, for 5 s or so, and
-given up. Most phones have woken by then; asking costs four messages, of a call that takes a dozen."""
 BLIND_SECONDS = 5.0
 """Without a subscription: so long after the push the call goes back, whether somebody has registered or not."""
 
@@ -129,18 +126,8 @@ class WaitingCall(InvitedCall):
             return
         self._subscription = subscription
         self._live_call.note("subscribed")
-        self._listen_for_silence()
         if not self._contacts.told:
             self._first_notify = desk.call_later(FIRST_NOTIFY_SECONDS, self._decide)
-
-    def _listen_for_silence(self) -> None:
-        if self._pushed and self._subscription is not None:
-            self._subscription.ask_when_silent(SILENT_SECONDS, self._watch_anew)
-
-    def _watch_anew(self) -> None:
-        """The proxy gave up one of its NOTIFYs, and the subscription with it: another begins with all that it knows."""
-        if not self._over:
-            self._desk.spawn(self._watch())
 
     def _unwatched(self, reason: str) -> None:
         if self._over:
@@ -207,7 +194,6 @@ class WaitingCall(InvitedCall):
         self._pushed = True
         if self._live_call.push():
             self._recent.pushed = True
-            self._listen_for_silence()
         elif self._contacts.active and self._plan.counts_registered:
             self._deflect("registered before", None)
         else:

@@ -39,8 +39,7 @@ class Subscription:
     """One of ours. `is_over`: nothing will be told any more."""
 
     __slots__ = (
-        "_authenticator", "_machine", "_on_gone", "_on_notify", "_otherwise", "_subscriptions", "_to", "sources",
-        "tick",
+        "_authenticator", "_machine", "_on_notify", "_otherwise", "_subscriptions", "_to", "sources", "tick",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +59,6 @@ class Subscription:
         self._otherwise = otherwise
         self._authenticator = authenticator
         self._on_notify = on_notify
-        self._on_gone: Callable[[], None] | None = None
         self.sources = sources
         self.tick = 0
 
@@ -119,18 +117,6 @@ class Subscription:
         if response.status >= 300:
             self._subscriptions.forget(self)
 
-    def ask_when_silent(self, seconds: float, gone: Callable[[], None]) -> None:
-        """Refreshes it when so long no NOTIFY comes, which tells everything anew; then each time after twice as long.
-
-        So a NOTIFY that was lost for good is made up for. `gone`: called in the place of a notification when the other
-        side has forgotten the subscription.
-        """
-        self._on_gone = gone
-        machine = self._machine
-        machine.patience = seconds
-        machine.due = min(machine.due, self._subscriptions.now() + seconds)
-        self._subscriptions.moved(self)
-
     def notified(self, incoming: IncomingRequest) -> None:
         """A NOTIFY for this subscription, from where it may come."""
         try:
@@ -163,7 +149,6 @@ class Subscription:
         elif self._machine.is_expired(now):
             self._lost("expired")
         else:
-            self._machine.patience *= 2
             self._subscriptions.endpoint.spawn(self._refresh())
 
     async def _refresh(self) -> None:
@@ -178,11 +163,7 @@ class Subscription:
         if response is not None and response.status < 300:
             machine.accepted(response, now)
         elif response is not None and response.status == _ENDED:
-            if self._on_gone is None:
-                self._lost("gone")
-            else:
-                self._subscriptions.forget(self)
-                self._on_gone()
+            self._lost("gone")
             return
         else:
             machine.refresh_again(now)

@@ -81,7 +81,7 @@ class Subscriber:
 
     __slots__ = (
         "_accept", "_dialog", "_ends_at", "_expires", "_local", "_number", "_target",
-        "call_id", "due", "event", "patience", "phase", "tag",
+        "call_id", "due", "event", "phase", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -93,8 +93,6 @@ class Subscriber:
         self.phase = Phase.ASKING
         self.due = NEVER
         """When to send the next SUBSCRIBE, or, while leaving, when to forget it all."""
-        self.patience = NEVER
-        """After so many seconds without a NOTIFY it is refreshed, however long it lasts."""
         self._target = target
         self._local = f"<{local}>;tag={tag}"
         self._accept = accept
@@ -205,7 +203,7 @@ class Subscriber:
     def _lasts(self, seconds: int, now: float) -> None:
         """Refreshed after four fifths of the time, and at least five seconds early where there are as many."""
         self._ends_at = now + seconds
-        self.due = now + min(max(min(0.8 * seconds, seconds - 5), 0.5 * seconds, 0.5), self.patience)
+        self.due = now + max(min(0.8 * seconds, seconds - 5), 0.5 * seconds, 0.5)
 
     def _as_sent(self) -> Request:
         """What of the first SUBSCRIBE a dialog is made of."""
