@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from ringback.calls import push_only
+from ringback.clock import ManualClock
 from ringback.softphone import Phone
+from ringback.store import Store
 from tests.calls.scene import Scene
 from tests.calls.suspending import Proxy
+from tests.calls.waking import Waking, process, with_apps
 
 
 @pytest.fixture
@@ -34,3 +38,24 @@ async def phone(proxy: Proxy) -> Phone:
     phone = await proxy.phone("alice")
     await phone.register_push()
     return phone
+
+
+@pytest.fixture
+async def one(store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Waking]:
+    """The process that pushes; alice has a phone. However long its store takes, it does not go on without it."""
+    monkeypatch.setattr(push_only, "_TIME_OUT_SECONDS", 60.0)
+    made = await with_apps(process(store, clock))
+    await made.subscriber()
+    yield made
+    await made.push_only.close()
+    await made.room.calls.close()
+    await made.wake_ups.close()
+
+
+@pytest.fixture
+async def two(one: Waking) -> AsyncIterator[Waking]:
+    """The process that is told."""
+    made = process(one.store, one.clock)
+    yield made
+    await made.room.calls.close()
+    await made.wake_ups.close()

@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from ringback.calls import Outcome, push_only
-from ringback.calls.push_only import Asked, Reason, _End
+from ringback.calls import Outcome
+from ringback.calls.push_only import Reason, _End
 from ringback.calls.queries import lock_wakeup
 from ringback.calls.recording import holder_channel
-from ringback.clock import ManualClock
 from ringback.errors import StoreUnavailable, WakeupNotFound
 from ringback.push.model import OutgoingPush
 from ringback.push.reactions import Reaction, Verdict
-from ringback.store import Query, Store, Tx, Unit
-from tests.calls.waking import PROXY, Waking, process, until, with_apps
+from ringback.store import Store, Tx, Unit
+from tests.calls.waking import PROXY, Waking, asked, is_over, until
 from tests.outbox.outboxes import running
-from tests.push.sending import DELIVERED
 
 T = TypeVar("T")
-unfinished = Query(
-    "test_unfinished",
-    "What is not delivered or given up.",
-    "SELECT channel, state, attempts FROM deliveries WHERE state IN ('READY', 'LEASED')",
-)
-
-
-@pytest.fixture
-async def one(store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Waking]:
-    """The process that pushes; alice has a phone. However long its store takes, it does not go on without it."""
-    monkeypatch.setattr(push_only, "_TIME_OUT_SECONDS", 60.0)
-    made = await with_apps(process(store, clock))
-    await made.subscriber()
-    yield made
-    await made.push_only.close()
-    await made.room.calls.close()
-    await made.wake_ups.close()
-
-
-@pytest.fixture
-async def two(one: Waking) -> AsyncIterator[Waking]:
-    """The process that is told."""
-    made = process(one.store, one.clock)
-    yield made
-    await made.room.calls.close()
-    await made.wake_ups.close()
-
-
-def asked(**more: Any) -> Asked:
-    """A call to alice."""
-    known = {"username": "alice", "domain": "example.org", "caller": "sip:bob@example.com", "caller_name": "Bob"}
-    return Asked(**{**known, "call_id": "call-1", "seconds": None, **more})
-
-
-async def _is_over(waking: Waking) -> bool:
-    return waking.wake_ups.count == 0
 
 
 async def test_whoever_is_told_tells_the_phones(one: Waking, two: Waking) -> None:
@@ -70,7 +31,7 @@ async def test_whoever_is_told_tells_the_phones(one: Waking, two: Waking) -> Non
     assert (ended.state, ended.row.outcome, len(ended.pushes)) == ("ENDED", "CANCELLED", 2)
     async with running(two.room.outbox):
         await until(lambda: _has_got(two, 1, 1))
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     await one.pushed()
     # Not from here: the phones would hear of it twice.
     assert (len(one.room.apns.got), len(one.room.fcm.got)) == (1, 1)
@@ -85,80 +46,6 @@ async def test_whoever_is_told_tells_the_phones(one: Waking, two: Waking) -> Non
     assert [event.change for event in one.heard] == ["STARTED"]
     assert [event.outcome for event in two.heard] == ["CANCELLED"]
     assert (await one.row(made.row.id)).outcome == "CANCELLED"
-
-
-@pytest.mark.parametrize("arrives", [True, False])
-async def test_a_phone_is_told_by_another_process_once_the_call_has_reached_it(
-    one: Waking, two: Waking, arrives: bool
-) -> None:
-    under_way, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: OutgoingPush) -> Reaction:
-        under_way.set()
-        await goes_on.wait()
-        return DELIVERED if arrives else Reaction(Verdict.RETRY, "ServiceUnavailable", 503)
-
-    one.room.fcm.say(slow)
-    await one.token("fcm")
-    async with running(two.room.outbox):
-        made = await one.push_only.create(PROXY, asked())
-        await under_way.wait()
-        await one.recorder.idle()
-        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
-        await until(lambda: _waits(two))
-        assert two.room.fcm.got == [], "or it would overtake the call"
-        await until(lambda: _is_over(one))
-        goes_on.set()
-        await one.pushed()
-        two.clock.advance(2)
-        await until(lambda: _nothing_waits(two))
-    assert len(one.room.fcm.got) == 1
-    assert [push.content.purpose for push in two.room.fcm.got] == ["call_cancelled"] * arrives
-
-
-async def test_when_the_process_that_pushed_is_gone_the_phone_is_told_after_all(one: Waking, two: Waking) -> None:
-    under_way, test_is_over = asyncio.Event(), asyncio.Event()
-
-    async def for_ever(_: OutgoingPush) -> Reaction:
-        under_way.set()
-        await test_is_over.wait()
-        return DELIVERED
-
-    looks = 0
-
-    async def told() -> bool:
-        nonlocal looks
-        if ("push", "READY", looks + 1) in await _unfinished(two):
-            looks += 1
-            two.clock.advance(1)
-        return bool(two.room.fcm.got)
-
-    one.room.fcm.say(for_ever)
-    await one.token("fcm")
-    async with running(two.room.outbox):
-        made = await one.push_only.create(PROXY, asked())
-        await under_way.wait()
-        await one.recorder.idle()
-        await two.push_only.end(PROXY, made.row.id, "cancelled", None)
-        await until(told)
-    assert [push.content.purpose for push in two.room.fcm.got] == ["call_cancelled"]
-    test_is_over.set()
-
-
-async def _unfinished(waking: Waking) -> list[tuple[str, str, int]]:
-    async def read(tx: Tx) -> list[tuple[str, str, int]]:
-        return await tx.all(unfinished)
-
-    return await waking.store.read(read)
-
-
-async def _waits(waking: Waking) -> bool:
-    """Whether the farewell was looked at, and is to be looked at again."""
-    return ("push", "READY", 1) in await _unfinished(waking)
-
-
-async def _nothing_waits(waking: Waking) -> bool:
-    return await _unfinished(waking) == []
 
 
 async def _has_got(waking: Waking, apns: int, fcm: int) -> bool:
@@ -231,7 +118,7 @@ async def test_a_registration_that_another_process_was_told_of_counts(one: Wakin
     assert (ended.row.outcome, ended.row.registered_at) == ("DEFLECTED", made.row.started_at + 400)
 
 
-async def test_a_registration_that_this_process_has_not_heard_of_counts_when_the_time_is_over(
+async def test_a_registration_that_this_process_has_not_heard_of_counts_when_the_timeis_over(
     one: Waking, two: Waking
 ) -> None:
     await one.token("fcm")
@@ -240,7 +127,7 @@ async def test_a_registration_that_this_process_has_not_heard_of_counts_when_the
     for stop in one.recorder._listening:
         stop()
     await two.push_only.registered(PROXY, made.row.id)
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     await one.pushed()
     row = await one.row(made.row.id)
     assert (row.outcome, one.steps(row)) == ("DEFLECTED", ["asked", "preference", "pushed", "registered"])
@@ -259,7 +146,7 @@ async def test_a_registration_and_the_end_that_are_heard_of_together_are_both_on
         await two.push_only._end(tx, PROXY, made.row.id, _End(reason="answered", answered_by=None, held=None))
 
     await two.store.write(both)
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     await one.pushed()
     row = await one.row(made.row.id)
     assert (row.outcome, one.steps(row)) == ("ANSWERED", ["asked", "preference", "pushed", "registered"])
@@ -316,7 +203,7 @@ async def test_a_wake_up_that_was_ended_does_not_time_out(one: Waking) -> None:
     await is_time.wait()
     goes_on.set()
     assert (await ending).row.outcome == "ANSWERED_ELSEWHERE"
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     await one.pushed()
     assert [push.content.extras for push in one.room.fcm.got[1:]] == [{"reason": "answered_elsewhere"}]
 
@@ -345,7 +232,7 @@ async def test_a_call_that_was_ended_elsewhere_before_it_was_pushed(
     one.clock.advance(seconds)
     goes_on.set()
     assert (await first).row.id == again.row.id
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     await one.pushed()
     assert [push.content.purpose for push in one.room.fcm.got] == pushed
     assert (await one.row(again.row.id)).outcome == "CANCELLED"
@@ -420,7 +307,7 @@ async def test_a_call_that_sip_holds_can_be_ended_over_http(one: Waking, two: Wa
     await one.pushed()
     ended = await two.push_only.end(PROXY, live.id, "answered_elsewhere", None)
     assert (ended.row.mode, ended.row.outcome) == ("embedded", "ANSWERED_ELSEWHERE")
-    await until(lambda: _is_over(one))
+    await until(lambda: is_over(one))
     assert told == ["answered_elsewhere"]
     live.end(Outcome.TIMEOUT, status=480)
     await one.pushed()

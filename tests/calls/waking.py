@@ -13,6 +13,7 @@ import msgspec
 from ringback.audit import AuditLog
 from ringback.calls import Ending, LiveCall, NewCall, PushOnly, Reaching, Recorder, WakeUps
 from ringback.calls.model import CallRow
+from ringback.calls.push_only import Asked
 from ringback.calls.queries import call_by_id
 from ringback.clock import ManualClock, SystemRandomness
 from ringback.directory import Domains, NewSubscriber, Preferences, SipCredentials, Subscribers
@@ -170,3 +171,14 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - in the database
             await asyncio.sleep(0.01)
+
+
+def asked(**more: Any) -> Asked:
+    """A call to alice."""
+    known = {"username": "alice", "domain": "example.org", "caller": "sip:bob@example.com", "caller_name": "Bob"}
+    return Asked(**{**known, "call_id": "call-1", "seconds": None, **more})
+
+
+async def is_over(waking: Waking) -> bool:
+    """Whether this process holds no call."""
+    return waking.wake_ups.count == 0

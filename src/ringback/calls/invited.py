@@ -25,7 +25,7 @@ STILL_THERE_SECONDS = 55.0
 REMEMBERED_SECONDS = 30
 """So long after the ring time a call that comes back is still known."""
 LEAST_SECONDS = 1.0
-"""A caller that says that it does not wait at all (Expires: 0) does so at least."""
+"""The shortest wait, also of a caller that says that it does not wait at all (Expires: 0)."""
 LONGEST_AOR = 255
 RETRY_AFTER = ("Retry-After", "5")
 
